@@ -1,0 +1,14 @@
+"""Loss modules: thin classes over :mod:`equiform.functional`."""
+
+from equiform.losses.care import CARELoss, CARETerms
+from equiform.losses.contrastive import InfoNCELoss, InvarianceLoss, UniformityLoss
+from equiform.losses.equivariance import PairwiseEquivarianceLoss
+
+__all__ = [
+    "CARELoss",
+    "CARETerms",
+    "InfoNCELoss",
+    "InvarianceLoss",
+    "PairwiseEquivarianceLoss",
+    "UniformityLoss",
+]
