@@ -1,3 +1,54 @@
 """equiform: equivariance learned from pairs, for any bilinear form."""
 
+from equiform import functional, groups
+from equiform.forms import (
+    BilinearForm,
+    EuclideanForm,
+    HermitianForm,
+    IndefiniteForm,
+    Joint,
+    MinkowskiForm,
+    OrthogonalSum,
+    SymplecticForm,
+)
+from equiform.groups import (
+    DependencyMismatch,
+    IsometryGroup,
+    Orthochronous,
+    Recovery,
+    SpecialOrthogonal,
+)
+from equiform.losses import (
+    CARELoss,
+    CARETerms,
+    InfoNCELoss,
+    InvarianceLoss,
+    PairwiseEquivarianceLoss,
+    UniformityLoss,
+)
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "BilinearForm",
+    "CARELoss",
+    "CARETerms",
+    "DependencyMismatch",
+    "EuclideanForm",
+    "HermitianForm",
+    "IndefiniteForm",
+    "InfoNCELoss",
+    "InvarianceLoss",
+    "IsometryGroup",
+    "Joint",
+    "MinkowskiForm",
+    "Orthochronous",
+    "OrthogonalSum",
+    "PairwiseEquivarianceLoss",
+    "Recovery",
+    "SpecialOrthogonal",
+    "SymplecticForm",
+    "UniformityLoss",
+    "functional",
+    "groups",
+]

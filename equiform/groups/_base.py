@@ -1,0 +1,205 @@
+"""The abstract isometry group: what can be done with the T that preserve a form."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from equiform.forms import Form
+
+
+class DependencyMismatch(ValueError):  # noqa: N818 - the field's name, and the public one
+    """No group element carries ``source`` to ``target``: their linear dependencies or Grams differ."""
+
+
+class Recovery(NamedTuple):
+    r"""The group element that carries one set of points to another best.
+
+    Attributes:
+        matrix: T, acting on columns (rows transform as ``x @ T.mT``), shape ``(..., d, d)``.
+        residual: :math:`\lVert A - B T^t\rVert_F / \lVert A\rVert_F`, shape ``(...)``.
+        rank: numerical rank of the cross-moment of the points, shape ``(...)``.
+        identifiable: whether the minimiser is unique, shape ``(...)``.
+    """
+
+    matrix: Tensor
+    residual: Tensor
+    rank: Tensor
+    identifiable: Tensor
+
+
+class IsometryGroup(abc.ABC):
+    r"""The group of linear maps :math:`T` with :math:`\langle Tx, Ty\rangle = \langle x, y\rangle`.
+
+    Matrices act on column vectors, as in the paper: f(a x) = T f(x), so rows transform as
+    ``x @ T.mT``. The laws, which ``tests/properties`` checks for every group:
+
+    * ``exp`` of the algebra, ``sample`` and ``polar`` land in the group;
+    * ``extend(x, x @ T.mT)`` carries ``x`` as T does, for every T of the group and every x;
+    * ``component`` is a homomorphism to signs.
+
+    Attributes:
+        form: the form or joint form that is preserved.
+        dim: d, the dimension of the space.
+        rapidity_matters: False for a compact group, whose elements all have norm 1.
+    """
+
+    form: Form
+    dim: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype in which group elements are made unless another is asked for."""
+        default = torch.get_default_dtype()
+        return default.to_complex() if self.form.sesquilinear else default
+
+    @property
+    @abc.abstractmethod
+    def num_signs(self) -> int:
+        """How many signs tell the connected components apart; there are 2 to this power."""
+
+    @abc.abstractmethod
+    def algebra_basis(
+        self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+    ) -> Tensor:
+        r"""Frobenius-orthonormal basis of the Lie algebra :math:`\{X : X^* = -X\}`, ``(k, d, d)``."""
+
+    @abc.abstractmethod
+    def project_algebra(self, m: Tensor) -> Tensor:
+        """Frobenius-nearest element of the Lie algebra, shape ``(..., d, d)``."""
+
+    def exp(self, xi: Tensor) -> Tensor:
+        """Matrix exponential of Lie-algebra elements, shape ``(..., d, d)``.
+
+        It reaches the identity component only, and on non-compact groups not even all of that.
+        """
+        self._check_matrix(xi, "xi")
+        return torch.linalg.matrix_exp(xi)
+
+    @abc.abstractmethod
+    def sample(
+        self,
+        *batch: int,
+        rapidity: float | Tensor = 1.0,
+        component: Sequence[int] | None = None,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        r"""Random elements T = K exp(X): K Haar on the maximal compact subgroup, X symmetric.
+
+        Args:
+            batch: leading shape of the result.
+            rapidity: spectral norm of X, so that :math:`\lVert T\rVert_2 = e^{\text{rapidity}}`;
+                without effect on compact groups. Broadcasts against ``batch``.
+            component: the signs of :meth:`component`; all components alike unless given.
+            generator: source of randomness.
+            dtype, device: of the result.
+
+        Returns:
+            Shape ``(*batch, d, d)``.
+        """
+
+    @abc.abstractmethod
+    def component(self, t: Tensor) -> Tensor:
+        """Signs ±1 of the connected component that holds ``t``, ``(..., d, d) -> (..., num_signs)``."""
+
+    @abc.abstractmethod
+    def residual(self, t: Tensor) -> Tensor:
+        r"""How far t is from the group, :math:`\lVert t^σJt - J\rVert_F / \lVert t\rVert_2^2`.
+
+        Relative, because a boost of rapidity η magnifies rounding by e^{2η}. Shape ``(...)``.
+        """
+
+    def contains(self, t: Tensor, rtol: float | None = None) -> Tensor:
+        """Whether ``t`` is in the group, up to ``rtol`` on :meth:`residual`; shape ``(...)``, bool.
+
+        Args:
+            t: matrices, shape ``(..., d, d)``.
+            rtol: 100 d times the rounding unit of ``t`` unless given.
+        """
+        if rtol is None:
+            rtol = 100 * self.dim * torch.finfo(t.dtype).eps
+        return self.residual(t) <= rtol
+
+    @abc.abstractmethod
+    def polar(self, m: Tensor) -> Tensor:
+        r"""Generalised polar factor T of m = T S, with T in the group and :math:`S^* = S`.
+
+        For a definite form it is the Frobenius-nearest group element.
+
+        Args:
+            m: matrices, shape ``(..., d, d)``.
+
+        Raises:
+            ValueError: a matrix has no polar factor (:math:`m^* m` singular, or with negative
+                eigenvalues).
+        """
+
+    @abc.abstractmethod
+    def extend(self, source: Tensor, target: Tensor, *, rtol: float | None = None) -> Tensor:
+        r"""A group element that carries ``source`` to ``target`` exactly, by Witt's theorem.
+
+        One exists if and only if the Grams agree and so do the linear dependencies of the rows
+        (equal Grams alone do not suffice for an indefinite form).
+
+        Args:
+            source, target: points, shape ``(..., n, d)``.
+            rtol: relative size below which a singular value counts as zero; by default
+                :math:`u^{2/3}` of the dtype.
+
+        Returns:
+            T with ``source @ T.mT == target``, shape ``(..., d, d)``; computed in float64.
+
+        Raises:
+            DependencyMismatch: no group element does it.
+        """
+
+    def recover(
+        self, source: Tensor, target: Tensor, *, weights: Tensor | None = None
+    ) -> Recovery:
+        r"""The group element that carries ``source`` to ``target`` best (Wahba's problem).
+
+        .. math:: \min_T \sum_i w_i \lVert a_i - T b_i\rVert^2
+
+        Args:
+            source, target: points B and A, shape ``(..., n, d)``.
+            weights: w, nonnegative, shape ``(..., n)``.
+
+        Raises:
+            NotImplementedError: the group is not compact; use :meth:`extend` on exact data.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} of {self.form!r} has no noisy fit yet; "
+            "use extend(source, target) where the Grams agree"
+        )
+
+    def _check_matrix(self, m: Tensor, name: str) -> None:
+        if m.ndim < 2 or m.shape[-2:] != (self.dim, self.dim):
+            raise ValueError(
+                f"{name} must have shape (..., {self.dim}, {self.dim}), got {tuple(m.shape)}"
+            )
+
+    def _check_points(self, source: Tensor, target: Tensor) -> None:
+        if source.shape != target.shape or source.ndim < 2 or source.shape[-1] != self.dim:
+            raise ValueError(
+                f"source and target must have one shape (..., n, {self.dim}), "
+                f"got {tuple(source.shape)} and {tuple(target.shape)}"
+            )
+        self.form.check_embedding(source)
+        self.form.check_embedding(target)
+
+    def _signs(self, component: Sequence[int]) -> tuple[int, ...]:
+        signs = tuple(int(s) for s in component)
+        if len(signs) != self.num_signs or any(s not in (-1, 1) for s in signs):
+            raise ValueError(
+                f"component must hold {self.num_signs} signs +1 or -1, got {tuple(component)}"
+            )
+        return signs
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.form!r}, d={self.dim})"

@@ -1,0 +1,199 @@
+"""The classical groups: all isometries of one form, and their subgroups by component."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from equiform.forms import BilinearForm, MinkowskiForm, sigma
+from equiform.groups._base import DependencyMismatch, IsometryGroup
+from equiform.groups.polar import newton_polar, polar_factor
+from equiform.groups.witt import Extension, witt_extension
+
+
+class ClassicalGroup(IsometryGroup):
+    r"""All isometries of a form on d dimensions: O(p, q), Sp(2m, R), and with U(n) its compact kin.
+
+    A symmetric form splits the space into the eigenspaces of J for +1 and -1; the signs of the
+    determinants on the two tell its components apart. Skew and sesquilinear forms have connected
+    groups.
+
+    Args:
+        form: the form.
+        d: the dimension.
+    """
+
+    #: Eigenvalues of J whose determinant sign a subgroup holds at +1.
+    _pinned: tuple[int, ...] = ()
+
+    def __init__(self, form: BilinearForm, d: int) -> None:
+        form.check_dim(d)
+        self.form: BilinearForm = form
+        self.dim = d
+        self._eigenspaces = _eigenspaces(form, d)
+
+    @property
+    def _free(self) -> tuple[int, ...]:
+        return tuple(sign for sign in self._eigenspaces if sign not in self._pinned)
+
+    @property
+    def num_signs(self) -> int:
+        """One sign for each eigenspace of J on which the determinant is free."""
+        return len(self._free)
+
+    def algebra_basis(
+        self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+    ) -> Tensor:
+        r"""Basis :math:`X = J^{-1} S` with :math:`S^σ = -εS`, orthonormal, ``(k, d, d)``."""
+        dtype = self.dtype if dtype is None else dtype
+        d, form = self.dim, self.form
+        i, j = torch.triu_indices(d, d, offset=1, device=device)
+        k = len(i)
+        lower = torch.zeros(k, d, d, dtype=dtype, device=device)
+        lower[torch.arange(k, device=device), j, i] = math.sqrt(0.5)
+        diagonal = torch.diag_embed(torch.eye(d, dtype=dtype, device=device))
+        skew, symmetric = lower - lower.mT, torch.cat([diagonal, lower + lower.mT])
+        if form.sesquilinear:
+            s = torch.cat([skew, 1j * symmetric])
+            s = s if form.symmetry == 1 else 1j * s
+        else:
+            s = skew if form.symmetry == 1 else symmetric
+        # J⁻¹S = (S^t J)^t, as in BilinearForm.adjoint.
+        return form.apply(s.mT).mT.contiguous()
+
+    def project_algebra(self, m: Tensor) -> Tensor:
+        r"""Nearest algebra element :math:`(m - m^*)/2`; * is a Frobenius isometry, J being orthogonal."""
+        self._check_matrix(m, "m")
+        return (m - self.form.adjoint(m)) / 2
+
+    def sample(
+        self,
+        *batch: int,
+        rapidity: float | Tensor = 1.0,
+        component: Sequence[int] | None = None,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Random elements T = K exp(X); see :meth:`IsometryGroup.sample`."""
+        dtype = self.dtype if dtype is None else dtype
+        work = torch.complex128 if self.form.sesquilinear else torch.float64
+        shape = (2, *batch, self.dim, self.dim)
+        noise = torch.randn(shape, generator=generator, dtype=work, device=device)
+        # The orthogonal matrices that commute with J are the maximal compact subgroup, and the
+        # Gaussian on the commutant is invariant under it from both sides: its polar factor is Haar.
+        commutant = (noise[0] + self.form.adjoint(sigma(noise[0]))) / 2
+        k, _ = polar_factor(commutant)
+        wanted = {sign: 1 for sign in self._eigenspaces if sign in self._pinned}
+        if component is not None:
+            wanted |= zip(self._free, self._signs(component), strict=True)
+        for sign, det in wanted.items():
+            axis = self._eigenspaces[sign][:, 0].to(k)
+            flip = self._determinant_sign(k, sign) != det
+            k = k - 2 * flip[..., None, None] * (k @ torch.outer(axis, axis))
+        x = self.project_algebra((noise[1] + sigma(noise[1])) / 2)
+        norm = torch.linalg.matrix_norm(x, 2, keepdim=True)
+        rapidity = torch.as_tensor(rapidity, dtype=norm.dtype, device=norm.device)
+        # On a compact group x is zero up to rounding, and stays out.
+        x = torch.where(norm > 1e-9, x / norm, 0) * rapidity[..., None, None]
+        return (k @ torch.linalg.matrix_exp(x)).to(dtype)
+
+    def component(self, t: Tensor) -> Tensor:
+        """Signs of the determinants on the free eigenspaces of J, ``(..., d, d) -> (..., num_signs)``."""
+        self._check_matrix(t, "t")
+        signs = [self._determinant_sign(t, sign) for sign in self._free]
+        return torch.stack(signs, dim=-1) if signs else t.new_empty((*t.shape[:-2], 0)).real
+
+    def residual(self, t: Tensor) -> Tensor:
+        r"""Scaled membership residual; computed in float64, shape ``(...)``."""
+        self._check_matrix(t, "t")
+        finite = t.isfinite().all(dim=(-2, -1))
+        # The spectral norm refuses what is not finite.
+        t = t.where(finite[..., None, None], 0).to(torch.promote_types(t.dtype, torch.float64))
+        eye = torch.eye(self.dim, dtype=t.dtype, device=t.device)
+        # J is orthogonal, so J⁻¹(t^σ J t - J) has the norm of the bracket.
+        defect = torch.linalg.matrix_norm(self.form.adjoint(t) @ t - eye)
+        return (defect / torch.linalg.matrix_norm(t, 2).square()).where(finite, torch.inf)
+
+    def contains(self, t: Tensor, rtol: float | None = None) -> Tensor:
+        """Whether ``t`` is an isometry, and in the right component of a subgroup."""
+        inside = super().contains(t, rtol)
+        for sign in self._pinned:
+            inside = inside & (self._determinant_sign(t, sign) > 0)
+        return inside
+
+    def polar(self, m: Tensor) -> Tensor:
+        """Generalised polar factor by Newton's iteration; see :meth:`IsometryGroup.polar`."""
+        self._check_matrix(m, "m")
+        t = newton_polar(self.form, m)
+        if not self.contains(t).all():
+            raise ValueError(
+                f"m has no polar factor in {self!r}: m*m must have no eigenvalue on the closed "
+                "negative axis, and m must lie over the group's component"
+            )
+        return t
+
+    def extend(self, source: Tensor, target: Tensor, *, rtol: float | None = None) -> Tensor:
+        """Exact recovery by Witt's theorem; see :meth:`IsometryGroup.extend`."""
+        self._check_points(source, target)
+        if rtol is None:
+            rtol = torch.finfo(source.dtype).eps ** (2 / 3)
+        work = torch.complex128 if self.form.sesquilinear else torch.float64
+        shape = source.shape
+        pairs = zip(
+            source.to(work).reshape(-1, *shape[-2:]),
+            target.to(work).reshape(-1, *shape[-2:]),
+            strict=True,
+        )
+        elements = [self._extend_one(b, a, rtol) for b, a in pairs]
+        stacked = torch.stack(elements) if elements else source.new_empty(0, self.dim, self.dim)
+        return stacked.reshape(*shape[:-2], self.dim, self.dim).to(source.dtype)
+
+    def _extend_one(self, b: Tensor, a: Tensor, rtol: float) -> Tensor:
+        extension = witt_extension(self.form, b, a, rtol)
+        t = extension.g.mT
+        for sign in self._pinned:
+            if self._determinant_sign(t, sign) < 0:
+                t = self._reflect(t, extension, sign)
+        return t
+
+    def _reflect(self, t: Tensor, extension: Extension, sign: int) -> Tensor:
+        """Change the determinant on one eigenspace by a reflection that fixes the target points."""
+        free = (extension.signs == sign).nonzero()
+        if not len(free):
+            raise DependencyMismatch(
+                f"an isometry carries source to target, but none in {self!r}: "
+                "the points fix the component"
+            )
+        v = extension.frame[free[0, 0]]
+        # Columns: x ↦ x - 2 v <x, v> / <v, v>, and <v, v> = sign.
+        return t - 2 * sign * torch.outer(v, self.form.apply(v).conj()) @ t
+
+    def _determinant_sign(self, t: Tensor, sign: int) -> Tensor:
+        basis = self._eigenspaces[sign].to(t)
+        return torch.linalg.slogdet(basis.mT @ t @ basis).sign.real
+
+
+class Orthochronous(ClassicalGroup):
+    """The Lorentz transformations O⁺(1, d-1) that keep the direction of time: the hyperboloid's group.
+
+    Args:
+        d: dimension of Minkowski space, one time and d - 1 space directions.
+    """
+
+    _pinned = (-1,)
+
+    def __init__(self, d: int) -> None:
+        super().__init__(MinkowskiForm(), d)
+
+
+def _eigenspaces(form: BilinearForm, d: int) -> dict[int, Tensor]:
+    """Orthonormal columns spanning the ±1 eigenspaces of J; empty where no determinant is a sign."""
+    if form.sesquilinear or form.symmetry != 1:
+        return {}
+    values, vectors = torch.linalg.eigh(form.matrix(d, dtype=torch.float64))
+    spaces = {sign: vectors[:, values.sign() == sign] for sign in (1, -1)}
+    return {sign: basis for sign, basis in spaces.items() if basis.shape[1]}

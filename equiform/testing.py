@@ -1,0 +1,118 @@
+"""Hypothesis strategies for point sets and group elements, and checks of equivariance.
+
+Needs the ``test`` extra. The strategies draw their data through hypothesis, so that failures
+shrink; group elements come from a drawn seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from torch import Tensor
+
+from equiform.forms import BilinearForm, Form
+from equiform.groups import IsometryGroup
+
+#: Bounded, exactly representable in float32, and free of subnormals.
+_entries = st.floats(-4, 4, width=32, allow_nan=False, allow_subnormal=False)
+
+
+def matrices(n: int, d: int, *, sesquilinear: bool = False) -> st.SearchStrategy[Tensor]:
+    """Matrices of shape ``(n, d)`` in float64, or complex128 where ``sesquilinear``."""
+
+    def to_tensor(array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array.astype(np.float64))
+        return torch.view_as_complex(tensor) if sesquilinear else tensor[..., 0]
+
+    shape = (n, d, 2 if sesquilinear else 1)
+    # Without a fill every entry is drawn, instead of most being copies of one value.
+    return hnp.arrays(np.float32, shape, elements=_entries, fill=st.nothing()).map(to_tensor)
+
+
+def isotropic_frame(form: BilinearForm, d: int) -> Tensor:
+    """Rows that are null and mutually orthogonal, as many as the form allows: ``(Witt index, d)``."""
+    j = form.matrix(d).to(torch.complex128)
+    if form.symmetry == 1:
+        values, vectors = torch.linalg.eigh(j)
+        negative, positive = vectors[:, values < 0].mT, vectors[:, values > 0].mT
+        k = min(len(negative), len(positive))
+        frame = negative[:k] + positive[:k]
+    else:
+        # An eigenvector x + iy of the Hermitian iJ has real and imaginary part conjugate to each
+        # other; the real parts of the positive half are mutually orthogonal for J.
+        _, vectors = torch.linalg.eigh(1j * j)
+        frame = vectors[:, d // 2 :].real.mT + 0j
+    return frame if form.sesquilinear else frame.real
+
+
+@st.composite
+def group_elements(
+    draw: st.DrawFn, group: IsometryGroup, rapidities: tuple[float, ...] = (0.0, 0.5, 2.0, 4.0)
+) -> Tensor:
+    """Elements of ``group`` in double precision, from every component and several rapidities."""
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32 - 1)))
+    dtype = torch.complex128 if group.form.sesquilinear else torch.float64
+    rapidity = draw(st.sampled_from(rapidities))
+    return group.sample(rapidity=rapidity, generator=generator, dtype=dtype)
+
+
+@st.composite
+def point_sets(draw: st.DrawFn, form: Form, d: int) -> Tensor:
+    """Point sets of shape ``(n, d)``, n in [1, 3d + 1], in double precision, of many kinds.
+
+    Generic, of low rank, with repeated points, zero, and for a single form with a radical: a span
+    that holds null directions orthogonal to all of it, up to the Witt index.
+    """
+    n = draw(st.integers(1, 3 * d + 1))
+    complex_ = form.sesquilinear
+    kind = draw(st.sampled_from(["generic", "rank", "repeated", "zero", "radical"]))
+    if kind == "zero":
+        return torch.zeros(n, d, dtype=torch.complex128 if complex_ else torch.float64)
+    if kind == "repeated":
+        points = draw(matrices(n, d, sesquilinear=complex_))
+        return points[draw(hnp.arrays(np.int64, n, elements=st.integers(0, n - 1)))]
+    if kind == "rank":
+        r = draw(st.integers(1, d))
+        mixing = draw(matrices(n, r, sesquilinear=complex_))
+        return mixing @ draw(matrices(r, d, sesquilinear=complex_))
+    if kind == "radical" and isinstance(form, BilinearForm):
+        null = isotropic_frame(form, d)
+        k = draw(st.integers(0, len(null)))
+        points = draw(matrices(n, d, sesquilinear=complex_))
+        # Keep what is orthogonal to the first k null vectors, those vectors themselves included.
+        dual, _ = torch.linalg.qr(form.apply(null[:k]).mH)
+        return points - points @ dual @ dual.mH
+    return draw(matrices(n, d, sesquilinear=complex_))
+
+
+def assert_equivariant(
+    function: Callable[[Tensor], Tensor],
+    x: Tensor,
+    transform: Callable[[Tensor], Tensor],
+    matrix: Tensor,
+    *,
+    rtol: float | None = None,
+) -> None:
+    r"""Assert :math:`f(a(x)) = T f(x)` up to rounding that grows with :math:`\lVert T\rVert_2`.
+
+    Args:
+        function: f, from inputs to embeddings ``(n, d)``.
+        x: inputs.
+        transform: a, on inputs.
+        matrix: T, acting on columns, shape ``(d, d)``.
+        rtol: relative tolerance; 100 d times the rounding unit of the embeddings unless given.
+
+    Raises:
+        AssertionError: the two sides differ by more.
+    """
+    before, after = function(x), function(transform(x))
+    if rtol is None:
+        rtol = 100 * before.shape[-1] * torch.finfo(before.dtype).eps
+    error = torch.linalg.matrix_norm(after - before @ matrix.mT)
+    bound = rtol * torch.linalg.matrix_norm(matrix, 2) * torch.linalg.matrix_norm(before)
+    if not error <= bound:
+        raise AssertionError(f"f(a(x)) and T f(x) differ by {error:.3g}, allowed {bound:.3g}")

@@ -1,0 +1,35 @@
+"""Settings that every suite shares."""
+
+import os
+
+import hypothesis
+import pytest
+import torch
+
+# Timings vary too much between machines for deadlines; on CI the same examples are drawn each time.
+hypothesis.settings.register_profile(
+    "default",
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "ci", hypothesis.settings.get_profile("default"), derandomize=True
+)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    return request.param
+
+
+def pytest_configure() -> None:
+    # pytest-xdist runs one worker a core: more threads each only get in each other's way.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)

@@ -1,0 +1,168 @@
+"""The laws of BilinearForm, for every form, and each form's J against one written out by hand."""
+
+import inspect
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given
+
+import equiform
+from equiform import (
+    BilinearForm,
+    EuclideanForm,
+    HermitianForm,
+    IndefiniteForm,
+    Joint,
+    MinkowskiForm,
+    OrthogonalSum,
+    SymplecticForm,
+)
+from equiform.testing import matrices
+from tests.cases import FORMS, JOINTS
+
+every_form = pytest.mark.parametrize("case", FORMS, ids=lambda case: case.id)
+
+
+def double(form, tensor):
+    return tensor.to(torch.complex128 if form.sesquilinear else torch.float64)
+
+
+def test_every_exported_form_has_a_case():
+    exported = {
+        value
+        for value in vars(equiform).values()
+        if inspect.isclass(value) and issubclass(value, BilinearForm) and value is not BilinearForm
+    }
+    assert {type(case.form) for case in FORMS} >= exported
+    assert {type(case.form) for case in JOINTS} == {Joint}
+
+
+@every_form
+def test_matrix_is_the_one_written_by_hand(case):
+    expected = double(case.form, torch.tensor(case.matrix, dtype=torch.float64))
+    assert torch.equal(case.form.matrix(case.dim, dtype=expected.dtype), expected)
+
+
+@every_form
+def test_matrix_is_a_signed_permutation_with_square_epsilon(case):
+    j = case.form.matrix(case.dim)
+    eye = torch.eye(case.dim, dtype=j.dtype)
+    assert torch.equal(j @ j, case.form.symmetry * eye)
+    assert torch.equal(j @ j.mT, eye)
+
+
+@every_form
+@given(data=st.data())
+def test_apply_inner_and_gram_agree_with_the_matrix(case, data):
+    form, d = case.form, case.dim
+    x = data.draw(matrices(3, d, sesquilinear=form.sesquilinear))
+    y = data.draw(matrices(2, d, sesquilinear=form.sesquilinear))
+    j = double(form, torch.tensor(case.matrix))
+    assert torch.equal(form.apply(x), x @ j)
+    oracle = x @ j @ y.mH
+    torch.testing.assert_close(form.gram(x, y), oracle)
+    torch.testing.assert_close(form.gram(x), x @ j @ x.mH)
+    torch.testing.assert_close(form.inner(x[:2], y), oracle[:2].diagonal())
+
+
+@every_form
+@given(data=st.data())
+def test_laws_of_the_base_class(case, data):
+    form, d = case.form, case.dim
+    x, y, z = (data.draw(matrices(1, d, sesquilinear=form.sesquilinear))[0] for _ in range(3))
+    t = data.draw(matrices(d, d, sesquilinear=form.sesquilinear))
+    c = 0.75 - 0.5j if form.sesquilinear else 0.75
+    sigma = torch.conj if form.sesquilinear else torch.clone
+    close = torch.testing.assert_close
+    close(form.inner(c * x + y, z), c * form.inner(x, z) + form.inner(y, z))
+    close(
+        form.inner(z, c * x + y),
+        sigma(torch.as_tensor(c, dtype=x.dtype)) * form.inner(z, x) + form.inner(z, y),
+    )
+    close(form.inner(y, x), form.symmetry * sigma(form.inner(x, y)))
+    close(form.inner(x @ t.mT, y), form.inner(x, y @ form.adjoint(t).mT), rtol=1e-9, atol=1e-9)
+    j = double(form, torch.tensor(case.matrix))
+    close(form.adjoint(t), torch.linalg.inv(j) @ t.mH @ j)
+
+
+@every_form
+def test_apply_is_linear_in_the_dimension_not_quadratic(case):
+    # J is never built: apply on a batch makes nothing larger than its input.
+    form, d = case.form, case.dim
+    with torch.profiler.profile(profile_memory=True) as profile:
+        form.apply(double(form, torch.ones(2, d)))
+    assert not [event for event in profile.events() if event.name in {"aten::mm", "aten::matmul"}]
+
+
+@every_form
+def test_batches_broadcast_and_strides_do_not_matter(case):
+    form, d = case.form, case.dim
+    dtype = torch.complex64 if form.sesquilinear else torch.float32
+    x = torch.randn(2, 3, 5, d, dtype=dtype)
+    strided = x.mT.contiguous().mT
+    torch.testing.assert_close(form.gram(strided), form.gram(x))
+    torch.testing.assert_close(form.gram(x)[1, 2], form.gram(x[1, 2]))
+    torch.testing.assert_close(
+        form.inner(x[:, :, :1], x), torch.einsum("...ij,...ij->...i", form.apply(x[:, :, :1].expand_as(x)), x.conj())
+    )
+
+
+@pytest.mark.parametrize("case", JOINTS, ids=lambda case: case.id)
+@given(data=st.data())
+def test_joint_stacks_its_members(case, data):
+    x = data.draw(matrices(3, case.dim))
+    y = data.draw(matrices(3, case.dim))
+    for k, (form, s) in enumerate(case.form.members):
+        assert torch.equal(case.form.gram(x, y)[k], form.gram(x[:, s], y[:, s]))
+        assert torch.equal(case.form.inner(x, y)[:, k], form.inner(x[:, s], y[:, s]))
+
+
+def test_forms_are_values():
+    assert MinkowskiForm() == MinkowskiForm()
+    assert MinkowskiForm() != EuclideanForm()
+    assert len({IndefiniteForm(1, 2), IndefiniteForm(1, 2), IndefiniteForm(2, 1)}) == 2
+    sums = [OrthogonalSum([(EuclideanForm(), 2)]), OrthogonalSum([(EuclideanForm(), 3)])]
+    assert sums[0] != sums[1]
+    joint = Joint([(EuclideanForm(), slice(2))])
+    assert joint == Joint([(EuclideanForm(), slice(0, 2))])
+    assert len({joint, Joint([(EuclideanForm(), slice(0, 2))])}) == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: SymplecticForm().matrix(7), "even dimension, got d=7"),
+        (lambda: MinkowskiForm().apply(torch.ones(3, 1)), "got d=1"),
+        (lambda: IndefiniteForm(2, 2).apply(torch.ones(3)), "got d=3"),
+        (lambda: IndefiniteForm(-1, 2), "p=-1"),
+        (lambda: EuclideanForm().inner(torch.ones(3), torch.ones(2)), "one dimension"),
+        (lambda: EuclideanForm().check_embedding(torch.tensor(1.0)), "scalar"),
+        (lambda: OrthogonalSum([]), "at least one"),
+        (lambda: OrthogonalSum([(EuclideanForm(), 2), (SymplecticForm(), 2)]), "one kind"),
+        (lambda: OrthogonalSum([(EuclideanForm(), 2)]).apply(torch.ones(3)), "got d=3"),
+        (lambda: Joint([(EuclideanForm(), slice(1, 3))]), "gap"),
+        (
+            lambda: Joint([(EuclideanForm(), slice(0, 3)), (EuclideanForm(), slice(2, 4))]),
+            "overlap",
+        ),
+        (lambda: Joint([(EuclideanForm(), slice(3, 1))]), "start < stop"),
+        (lambda: Joint([(SymplecticForm(), slice(0, 3))]), "even"),
+        (
+            lambda: Joint([(EuclideanForm(), slice(2)), (HermitianForm(), slice(2))]),
+            "all bilinear or all sesquilinear",
+        ),
+    ],
+)
+def test_value_errors_name_the_argument(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_dtypes_that_a_form_cannot_take_are_type_errors():
+    with pytest.raises(TypeError, match="HermitianForm"):
+        EuclideanForm().gram(torch.ones(2, 2, dtype=torch.complex64))
+    with pytest.raises(TypeError, match="complex"):
+        HermitianForm().gram(torch.ones(2, 2))
+    with pytest.raises(TypeError, match="real floating-point"):
+        MinkowskiForm().gram(torch.ones(2, 2, dtype=torch.int64))
