@@ -1,23 +1,14 @@
-"""Stateless losses: one pure function a term.
-
-Every function leaves autocast and computes in float32 or better: half-precision embeddings are
-upcast first. None of them normalises: project embeddings to a manifold before, where you want it.
-"""
+"""Contrastive terms: InfoNCE, its two parts, uniformity and invariance."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from equiform.forms import EuclideanForm, Form
-from equiform.ops import gram_difference
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from equiform.forms import EuclideanForm
+from equiform.functional._views import full_precision
 
 
 class SupportsSimilarity(Protocol):
@@ -35,81 +26,7 @@ class InfoNCETerms(NamedTuple):
     uniformity: Tensor
 
 
-def _full_precision(
-    loss: Callable[Concatenate[Tensor, Tensor, P], R],
-) -> Callable[Concatenate[Tensor, Tensor, P], R]:
-    """Check that both views have one shape, leave autocast and upcast half precision."""
-
-    @wraps(loss)
-    def wrapper(z1: Tensor, z2: Tensor, *args: P.args, **kwargs: P.kwargs) -> R:
-        if z1.shape != z2.shape or z1.ndim < 2 or 0 in z1.shape:
-            raise ValueError(
-                f"{loss.__name__} needs two views of one non-empty shape (n, d), "
-                f"got {tuple(z1.shape)} and {tuple(z2.shape)}"
-            )
-        dtype = torch.promote_types(torch.promote_types(z1.dtype, z2.dtype), torch.float32)
-        with torch.autocast(z1.device.type, enabled=False):
-            return loss(z1.to(dtype), z2.to(dtype), *args, **kwargs)
-
-    return wrapper
-
-
-@_full_precision
-def pairwise_equivariance(
-    z1: Tensor,
-    z2: Tensor,
-    form: Form | None = None,
-    *,
-    num_chunks: int = 1,
-    normalization: str = "pairs",
-    reduction: str = "mean",
-    backend: str = "auto",
-) -> Tensor:
-    r"""Mean squared difference of all pairwise products before and after a transformation.
-
-    .. math:: \frac{1}{n^2} \sum_{ij} |\langle z^1_i, z^1_j\rangle - \langle z^2_i, z^2_j\rangle|^2
-
-    It is zero exactly when the Gram matrices agree, which on the sphere, the hyperboloid and any
-    nondegenerate span means that one isometry T of the form carries all of ``z1`` to ``z2``
-    (Gupta et al., ICLR 2024, eq. 1 and Proposition 4, for the Euclidean form).
-
-    Args:
-        z1, z2: embeddings of the two views, shape ``(n, d)``, or ``(c, n, d)`` for c chunks.
-        form: the product to preserve; Euclidean unless given.
-        num_chunks: split ``(n, d)`` views into this many consecutive chunks, each with a
-            transformation of its own; pairs never cross chunks.
-        normalization: ``"pairs"``, the paper's expectation: the mean over all n² ordered pairs of
-            a chunk; ``"care"``, the released code: :math:`2\,\mathrm{mean}_i \sum_{j \ne i}`,
-            which for unit vectors is 2n times the former. A weight λ belongs to one of them.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` over chunks.
-        backend: see :func:`equiform.ops.gram_difference`.
-
-    Returns:
-        A scalar, or shape ``(c,)`` with ``reduction="none"``.
-
-    Raises:
-        ValueError: shapes differ, the batch does not divide into chunks, an option is unknown.
-        TypeError: the form cannot take the dtype.
-    """
-    z1, z2 = _chunk(z1, num_chunks), _chunk(z2, num_chunks)
-    n = z1.shape[-2]
-    if normalization == "pairs":
-        scale = 1 / n**2
-    elif normalization == "care":
-        scale = 2 / n
-    else:
-        raise ValueError(f"normalization must be 'pairs' or 'care', got {normalization!r}")
-    loss = scale * gram_difference(
-        z1,
-        z2,
-        EuclideanForm() if form is None else form,
-        exclude_diagonal=normalization == "care",
-        backend=backend,
-    )
-    return _reduce(loss, reduction)
-
-
-@_full_precision
+@full_precision
 def info_nce(
     z1: Tensor,
     z2: Tensor,
@@ -135,7 +52,7 @@ def info_nce(
     return (logits.logsumexp(-1) - positives).mean()
 
 
-@_full_precision
+@full_precision
 def info_nce_terms(
     z1: Tensor,
     z2: Tensor,
@@ -162,7 +79,7 @@ def info_nce_terms(
     return InfoNCETerms(-positives.mean(), negatives.logsumexp(-1).mean())
 
 
-@_full_precision
+@full_precision
 def uniformity(
     z1: Tensor,
     z2: Tensor,
@@ -190,7 +107,7 @@ def uniformity(
     return log_sums.mean() - torch.log(log_sums.new_tensor(n * (n - 1)))
 
 
-@_full_precision
+@full_precision
 def invariance(z1: Tensor, z2: Tensor) -> Tensor:
     r"""Mean displacement :math:`\mathrm{E}\,\lVert f(ax) - f(a'x)\rVert` between two views.
 
@@ -203,33 +120,6 @@ def invariance(z1: Tensor, z2: Tensor) -> Tensor:
     Source: Gupta et al., ICLR 2024, L_inv.
     """
     return torch.linalg.vector_norm(z1 - z2, dim=-1).mean()
-
-
-def _chunk(z: Tensor, num_chunks: int) -> Tensor:
-    """``(n, d) -> (num_chunks, n / num_chunks, d)``; a ``(c, n, d)`` input is chunked already."""
-    if z.ndim == 3 and num_chunks in (1, len(z)):
-        return z
-    if z.ndim != 2:
-        raise ValueError(
-            f"embeddings must have shape (n, d), or (c, n, d) with num_chunks 1 or c, "
-            f"got {tuple(z.shape)} with num_chunks={num_chunks}"
-        )
-    if num_chunks < 1 or len(z) % num_chunks:
-        raise ValueError(
-            f"a batch of {len(z)} does not divide into num_chunks={num_chunks}; "
-            "drop the last batch (DataLoader(drop_last=True)) or choose a divisor"
-        )
-    return z.unflatten(0, (num_chunks, -1))
-
-
-def _reduce(loss: Tensor, reduction: str) -> Tensor:
-    if reduction == "mean":
-        return loss.mean()
-    if reduction == "sum":
-        return loss.sum()
-    if reduction == "none":
-        return loss
-    raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
 
 
 def _off_diagonal_logits(

@@ -1,0 +1,91 @@
+"""The pairwise equivariance loss."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from equiform.forms import EuclideanForm, Form
+from equiform.functional._views import full_precision
+from equiform.ops import gram_difference
+
+
+@full_precision
+def pairwise_equivariance(
+    z1: Tensor,
+    z2: Tensor,
+    form: Form | None = None,
+    *,
+    num_chunks: int = 1,
+    normalization: str = "pairs",
+    reduction: str = "mean",
+    backend: str = "auto",
+) -> Tensor:
+    r"""Mean squared difference of all pairwise products before and after a transformation.
+
+    .. math:: \frac{1}{n^2} \sum_{ij} |\langle z^1_i, z^1_j\rangle - \langle z^2_i, z^2_j\rangle|^2
+
+    It is zero exactly when the Gram matrices agree, which on the sphere, the hyperboloid and any
+    nondegenerate span means that one isometry T of the form carries all of ``z1`` to ``z2``
+    (Gupta et al., ICLR 2024, eq. 1 and Proposition 4, for the Euclidean form).
+
+    Args:
+        z1, z2: embeddings of the two views, shape ``(n, d)``, or ``(c, n, d)`` for c chunks.
+        form: the product to preserve; Euclidean unless given.
+        num_chunks: split ``(n, d)`` views into this many consecutive chunks, each with a
+            transformation of its own; pairs never cross chunks.
+        normalization: ``"pairs"``, the paper's expectation: the mean over all n² ordered pairs of
+            a chunk; ``"care"``, the released code: :math:`2\,\mathrm{mean}_i \sum_{j \ne i}`,
+            which for unit vectors is 2n times the former. A weight λ belongs to one of them.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"`` over chunks.
+        backend: see :func:`equiform.ops.gram_difference`.
+
+    Returns:
+        A scalar, or shape ``(c,)`` with ``reduction="none"``.
+
+    Raises:
+        ValueError: shapes differ, the batch does not divide into chunks, an option is unknown.
+        TypeError: the form cannot take the dtype.
+    """
+    z1, z2 = _chunk(z1, num_chunks), _chunk(z2, num_chunks)
+    n = z1.shape[-2]
+    if normalization == "pairs":
+        scale = 1 / n**2
+    elif normalization == "care":
+        scale = 2 / n
+    else:
+        raise ValueError(f"normalization must be 'pairs' or 'care', got {normalization!r}")
+    loss = scale * gram_difference(
+        z1,
+        z2,
+        EuclideanForm() if form is None else form,
+        exclude_diagonal=normalization == "care",
+        backend=backend,
+    )
+    return _reduce(loss, reduction)
+
+
+def _chunk(z: Tensor, num_chunks: int) -> Tensor:
+    """``(n, d) -> (num_chunks, n / num_chunks, d)``; a ``(c, n, d)`` input is chunked already."""
+    if z.ndim == 3 and num_chunks in (1, len(z)):
+        return z
+    if z.ndim != 2:
+        raise ValueError(
+            f"embeddings must have shape (n, d), or (c, n, d) with num_chunks 1 or c, "
+            f"got {tuple(z.shape)} with num_chunks={num_chunks}"
+        )
+    if num_chunks < 1 or len(z) % num_chunks:
+        raise ValueError(
+            f"a batch of {len(z)} does not divide into num_chunks={num_chunks}; "
+            "drop the last batch (DataLoader(drop_last=True)) or choose a divisor"
+        )
+    return z.unflatten(0, (num_chunks, -1))
+
+
+def _reduce(loss: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return loss.mean()
+    if reduction == "sum":
+        return loss.sum()
+    if reduction == "none":
+        return loss
+    raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
