@@ -34,7 +34,7 @@ def matrices(n: int, d: int, *, sesquilinear: bool = False) -> st.SearchStrategy
 
 
 def isotropic_frame(form: BilinearForm, d: int) -> Tensor:
-    """Rows that are null and mutually orthogonal, as many as the form allows: ``(Witt index, d)``."""
+    """Null, mutually orthogonal rows, as many as the form allows: ``(Witt index, d)``."""
     j = form.matrix(d).to(torch.complex128)
     if form.symmetry == 1:
         values, vectors = torch.linalg.eigh(j)

@@ -41,9 +41,7 @@ FORMS = [
     FormCase(IndefiniteForm(2, 3), 5, _diagonal(1, 1, -1, -1, -1)),
     FormCase(IndefiniteForm(0, 2), 2, _diagonal(-1, -1)),
     FormCase(SymplecticForm(), 2, [[0, 1], [-1, 0]]),
-    FormCase(
-        SymplecticForm(), 4, [[0, 0, 1, 0], [0, 0, 0, 1], [-1, 0, 0, 0], [0, -1, 0, 0]]
-    ),
+    FormCase(SymplecticForm(), 4, [[0, 0, 1, 0], [0, 0, 0, 1], [-1, 0, 0, 0], [0, -1, 0, 0]]),
     FormCase(HermitianForm(), 3, _diagonal(1, 1, 1)),
     FormCase(
         OrthogonalSum([(MinkowskiForm(), 2), (EuclideanForm(), 2)]), 4, _diagonal(-1, 1, 1, 1)

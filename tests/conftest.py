@@ -10,7 +10,7 @@ import torch
 hypothesis.settings.register_profile(
     "default",
     deadline=None,
-    max_examples=60,
+    max_examples=int(os.environ.get("EQUIFORM_MAX_EXAMPLES", "60")),
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.register_profile(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def sigma(m: Tensor) -> Tensor:
-    r"""The σ of :math:`xJy^σ`: transpose, conjugating complex entries. ``(..., n, m) -> (..., m, n)``."""
+    r"""The σ of :math:`xJy^σ`: transpose, and conjugate if complex; ``(..., n, m) -> (..., m, n)``."""
     return m.mH
 
 
@@ -83,7 +83,10 @@ class BilinearForm(abc.ABC):
         return (self.apply(x) * y.conj()).sum(-1)
 
     def gram(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        r"""Gram matrix :math:`G_{ij} = \langle x_i, y_j\rangle`, ``(..., n, d), (..., m, d) -> (..., n, m)``."""
+        r"""Gram matrix :math:`G_{ij} = \langle x_i, y_j\rangle`.
+
+        Shapes ``(..., n, d), (..., m, d) -> (..., n, m)``; of x with itself unless y is given.
+        """
         y = x if y is None else y
         self._check_pair(x, y)
         return self.apply(x) @ sigma(y)

@@ -11,7 +11,7 @@ from equiform.forms._base import BilinearForm, isometry_group
 
 
 class OrthogonalSum(BilinearForm):
-    r"""One form on consecutive blocks: :math:`\langle x, y\rangle = \sum_k \langle x_k, y_k\rangle_k`.
+    r"""One form on blocks: :math:`\langle x, y\rangle = \sum_k \langle x_k, y_k\rangle_k`.
 
     Only the sum of the products is kept, so its group is that of the block-diagonal J, which is
     larger than the product of the groups of its parts. For the product group use :class:`Joint`.
@@ -53,7 +53,7 @@ class OrthogonalSum(BilinearForm):
 
 
 class Joint:
-    r"""Several forms kept at once, each on its slice: the vector-valued product :math:`(\langle x, y\rangle_k)_k`.
+    r"""Several forms at once, each on its slice: the product :math:`(\langle x, y\rangle_k)_k`.
 
     Equal joint Grams mean that *every* member agrees, so the isometry group is the intersection:
     a product of groups where slices are disjoint, and on one slice for instance
@@ -115,7 +115,7 @@ class Joint:
         grams = [form.gram(x[..., s], y[..., s]) for form, s in self.members]
         return torch.stack(grams, dim=-3)
 
-    def isometry_group(self, d: int):  # noqa: ANN201 - the type stands above this layer
+    def isometry_group(self, d: int):
         """The group of all T that preserve every member."""
         return isometry_group(self, d)
 

@@ -87,7 +87,7 @@ def uniformity(
     *,
     manifold: SupportsSimilarity | None = None,
 ) -> Tensor:
-    r"""How unevenly each view's embeddings spread: :math:`\log \mathrm{E}_{x \ne x'} e^{s(x, x')/τ}`.
+    r"""How unevenly a view spreads: :math:`\log \mathrm{E}_{x \ne x'} e^{s(x, x')/τ}`.
 
     The mean over both views; pairs are of distinct inputs within one view. On the unit sphere it
     is at most 1/τ, reached when all embeddings coincide.
@@ -137,7 +137,7 @@ def _off_diagonal_logits(
 def _view_logits(
     z1: Tensor, z2: Tensor, temperature: float, manifold: SupportsSimilarity | None
 ) -> tuple[Tensor, Tensor]:
-    """Logits of the 2n views without the diagonal, ``(2n, 2n)``, and of their partners, ``(2n,)``."""
+    """Logits of the 2n views, -inf on the diagonal, and of their partners, ``(2n,)``."""
     logits = _off_diagonal_logits(torch.cat([z1, z2]), temperature, manifold)
     positives = logits.diagonal(len(z1))
     return logits, torch.cat([positives, positives])

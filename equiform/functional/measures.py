@@ -39,7 +39,7 @@ def wahba_error(
     *,
     held_out: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    r"""Relative error of the best group element, :math:`\min_T \lVert A - B T^t\rVert_F / \lVert A\rVert_F`.
+    r"""W_f: relative error :math:`\min_T \lVert A - B T^t\rVert_F / \lVert A\rVert_F` over a group.
 
     Zero for a perfectly equivariant encoder, but for a collapsed one too: read it beside
     :func:`effective_rank`.
@@ -150,6 +150,4 @@ def _squared_distances(gram: Tensor) -> Tensor:
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     """Their quotient, 0 where the denominator is."""
-    return torch.where(
-        denominator > 0, numerator / denominator.where(denominator > 0, 1), 0
-    )
+    return torch.where(denominator > 0, numerator / denominator.where(denominator > 0, 1), 0)

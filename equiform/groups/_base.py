@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from equiform.forms import Form
+from equiform.groups._matrix_exp import matrix_exp
 
 
 class DependencyMismatch(ValueError):  # noqa: N818 - the field's name, and the public one
-    """No group element carries ``source`` to ``target``: their linear dependencies or Grams differ."""
+    """No group element carries source to target: their dependencies or Grams differ."""
 
 
 class Recovery(NamedTuple):
@@ -66,7 +67,7 @@ class IsometryGroup(abc.ABC):
     def algebra_basis(
         self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
     ) -> Tensor:
-        r"""Frobenius-orthonormal basis of the Lie algebra :math:`\{X : X^* = -X\}`, ``(k, d, d)``."""
+        r"""Orthonormal basis of the Lie algebra :math:`\{X : X^* = -X\}`, shape ``(k, d, d)``."""
 
     @abc.abstractmethod
     def project_algebra(self, m: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ class IsometryGroup(abc.ABC):
         It reaches the identity component only, and on non-compact groups not even all of that.
         """
         self._check_matrix(xi, "xi")
-        return torch.linalg.matrix_exp(xi)
+        return matrix_exp(xi)
 
     @abc.abstractmethod
     def sample(
@@ -106,7 +107,7 @@ class IsometryGroup(abc.ABC):
 
     @abc.abstractmethod
     def component(self, t: Tensor) -> Tensor:
-        """Signs ±1 of the connected component that holds ``t``, ``(..., d, d) -> (..., num_signs)``."""
+        """Signs ±1 of the connected component of t, ``(..., d, d) -> (..., num_signs)``."""
 
     @abc.abstractmethod
     def residual(self, t: Tensor) -> Tensor:
@@ -140,7 +141,6 @@ class IsometryGroup(abc.ABC):
                 eigenvalues).
         """
 
-    @abc.abstractmethod
     def extend(self, source: Tensor, target: Tensor, *, rtol: float | None = None) -> Tensor:
         r"""A group element that carries ``source`` to ``target`` exactly, by Witt's theorem.
 
@@ -158,10 +158,16 @@ class IsometryGroup(abc.ABC):
         Raises:
             DependencyMismatch: no group element does it.
         """
+        self._check_points(source, target)
+        rtol = float(torch.finfo(source.dtype).eps ** (2 / 3)) if rtol is None else rtol
+        work = torch.promote_types(source.dtype, torch.float64)
+        return self._extend(source.to(work), target.to(work), rtol).to(source.dtype)
 
-    def recover(
-        self, source: Tensor, target: Tensor, *, weights: Tensor | None = None
-    ) -> Recovery:
+    @abc.abstractmethod
+    def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
+        """What :meth:`extend` promises, on checked double-precision points."""
+
+    def recover(self, source: Tensor, target: Tensor, *, weights: Tensor | None = None) -> Recovery:
         r"""The group element that carries ``source`` to ``target`` best (Wahba's problem).
 
         .. math:: \min_T \sum_i w_i \lVert a_i - T b_i\rVert^2

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from equiform.forms import BilinearForm, MinkowskiForm, sigma
 from equiform.groups._base import DependencyMismatch, IsometryGroup
+from equiform.groups._matrix_exp import matrix_exp
 from equiform.groups.polar import newton_polar, polar_factor
 from equiform.groups.witt import Extension, witt_extension
 
@@ -65,7 +66,7 @@ class ClassicalGroup(IsometryGroup):
         return form.apply(s.mT).mT.contiguous()
 
     def project_algebra(self, m: Tensor) -> Tensor:
-        r"""Nearest algebra element :math:`(m - m^*)/2`; * is a Frobenius isometry, J being orthogonal."""
+        r"""Nearest algebra element :math:`(m - m^*)/2`; J orthogonal makes * a Frobenius isometry."""
         self._check_matrix(m, "m")
         return (m - self.form.adjoint(m)) / 2
 
@@ -99,10 +100,10 @@ class ClassicalGroup(IsometryGroup):
         rapidity = torch.as_tensor(rapidity, dtype=norm.dtype, device=norm.device)
         # On a compact group x is zero up to rounding, and stays out.
         x = torch.where(norm > 1e-9, x / norm, 0) * rapidity[..., None, None]
-        return (k @ torch.linalg.matrix_exp(x)).to(dtype)
+        return (k @ matrix_exp(x)).to(dtype)
 
     def component(self, t: Tensor) -> Tensor:
-        """Signs of the determinants on the free eigenspaces of J, ``(..., d, d) -> (..., num_signs)``."""
+        """Signs of det on the free eigenspaces of J, ``(..., d, d) -> (..., num_signs)``."""
         self._check_matrix(t, "t")
         signs = [self._determinant_sign(t, sign) for sign in self._free]
         return torch.stack(signs, dim=-1) if signs else t.new_empty((*t.shape[:-2], 0)).real
@@ -136,21 +137,12 @@ class ClassicalGroup(IsometryGroup):
             )
         return t
 
-    def extend(self, source: Tensor, target: Tensor, *, rtol: float | None = None) -> Tensor:
-        """Exact recovery by Witt's theorem; see :meth:`IsometryGroup.extend`."""
-        self._check_points(source, target)
-        if rtol is None:
-            rtol = torch.finfo(source.dtype).eps ** (2 / 3)
-        work = torch.complex128 if self.form.sesquilinear else torch.float64
-        shape = source.shape
-        pairs = zip(
-            source.to(work).reshape(-1, *shape[-2:]),
-            target.to(work).reshape(-1, *shape[-2:]),
-            strict=True,
-        )
+    def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
+        *batch, n, d = source.shape
+        pairs = zip(source.reshape(-1, n, d), target.reshape(-1, n, d), strict=True)
         elements = [self._extend_one(b, a, rtol) for b, a in pairs]
-        stacked = torch.stack(elements) if elements else source.new_empty(0, self.dim, self.dim)
-        return stacked.reshape(*shape[:-2], self.dim, self.dim).to(source.dtype)
+        stacked = torch.stack(elements) if elements else source.new_empty(0, d, d)
+        return stacked.reshape(*batch, d, d)
 
     def _extend_one(self, b: Tensor, a: Tensor, rtol: float) -> Tensor:
         extension = witt_extension(self.form, b, a, rtol)
@@ -178,7 +170,7 @@ class ClassicalGroup(IsometryGroup):
 
 
 class Orthochronous(ClassicalGroup):
-    """The Lorentz transformations O⁺(1, d-1) that keep the direction of time: the hyperboloid's group.
+    """O⁺(1, d-1): the Lorentz transformations that keep time's direction, and the hyperboloid.
 
     Args:
         d: dimension of Minkowski space, one time and d - 1 space directions.
@@ -191,7 +183,7 @@ class Orthochronous(ClassicalGroup):
 
 
 def _eigenspaces(form: BilinearForm, d: int) -> dict[int, Tensor]:
-    """Orthonormal columns spanning the ±1 eigenspaces of J; empty where no determinant is a sign."""
+    """Orthonormal columns of the ±1 eigenspaces of J; empty where no determinant is a sign."""
     if form.sesquilinear or form.symmetry != 1:
         return {}
     values, vectors = torch.linalg.eigh(form.matrix(d, dtype=torch.float64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiform.forms import EuclideanForm, sigma
+from equiform.forms import EuclideanForm
 from equiform.groups._base import Recovery
 from equiform.groups.classical import ClassicalGroup
 from equiform.groups.polar import polar_factor
@@ -29,7 +29,7 @@ class CompactGroup(ClassicalGroup):
         return polar_factor(m, special=self._special)[0]
 
     def recover(self, source: Tensor, target: Tensor, *, weights: Tensor | None = None) -> Recovery:
-        r"""Best fit T = polar factor of :math:`\sum_i w_i a_i b_i^σ`; see :meth:`IsometryGroup.recover`.
+        r"""Best fit: the polar factor of :math:`\sum_i w_i a_i b_i^σ`; see the base class.
 
         Computed in float64 and returned in the dtype of ``source``. Gradients reach both point
         sets and are finite everywhere; where ``identifiable`` is False they have no meaning.
@@ -58,9 +58,7 @@ class CompactGroup(ClassicalGroup):
         identifiable = smallest > tol[..., 0]
         if self._special and self.dim == 1:
             identifiable = torch.ones_like(identifiable)
-        return Recovery(
-            t.to(source.dtype), residual.to(source.real.dtype), rank, identifiable
-        )
+        return Recovery(t.to(source.dtype), residual.to(source.real.dtype), rank, identifiable)
 
 
 class SpecialOrthogonal(CompactGroup):

@@ -17,7 +17,6 @@ from equiform.forms import (
     sigma,
 )
 from equiform.groups._base import IsometryGroup, Recovery
-from equiform.groups.classical import ClassicalGroup
 from equiform.groups.compact import CompactGroup
 
 
@@ -28,7 +27,7 @@ class _Part(NamedTuple):
     2m-dimensional space on which the group acts as U(m).
     """
 
-    group: ClassicalGroup
+    group: IsometryGroup
     frame: Tensor
 
 
@@ -90,7 +89,7 @@ class JointGroup(IsometryGroup):
     ) -> Tensor:
         """Independent samples of the parts; see :meth:`IsometryGroup.sample`."""
         signs = None if component is None else list(self._signs(component))
-        total = 0
+        blocks = []
         for part in self._parts:
             own = None if signs is None else [signs.pop(0) for _ in range(part.group.num_signs)]
             element = part.group.sample(
@@ -101,8 +100,8 @@ class JointGroup(IsometryGroup):
                 dtype=part.frame.dtype,
                 device=device,
             )
-            total = total + self._embed(part, element)
-        return total.to(self.dtype if dtype is None else dtype)
+            blocks.append(self._embed(part, element))
+        return torch.stack(blocks).sum(0).to(self.dtype if dtype is None else dtype)
 
     def component(self, t: Tensor) -> Tensor:
         """Signs of the parts, ``(..., d, d) -> (..., num_signs)``."""
@@ -123,12 +122,8 @@ class JointGroup(IsometryGroup):
         self._check_matrix(m, "m")
         return self._map(lambda part, block: part.group.polar(block), m)
 
-    def extend(self, source: Tensor, target: Tensor, *, rtol: float | None = None) -> Tensor:
-        """Exact recovery part by part; see :meth:`IsometryGroup.extend`."""
-        self._check_points(source, target)
-        if rtol is None:
-            rtol = torch.finfo(source.dtype).eps ** (2 / 3)
-        total = sum(
+    def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
+        blocks = [
             self._embed(
                 part,
                 part.group.extend(
@@ -136,8 +131,8 @@ class JointGroup(IsometryGroup):
                 ),
             )
             for part in self._parts
-        )
-        return torch.as_tensor(total).to(source.dtype)
+        ]
+        return torch.stack(blocks).sum(0)
 
     def recover(self, source: Tensor, target: Tensor, *, weights: Tensor | None = None) -> Recovery:
         """Best fit part by part; needs every part compact. See :meth:`IsometryGroup.recover`."""
@@ -148,8 +143,8 @@ class JointGroup(IsometryGroup):
             )
             for part in self._parts
         ]
-        matrix = sum(self._embed(p, fit.matrix) for p, fit in zip(self._parts, fits, strict=True))
-        matrix = torch.as_tensor(matrix).to(source.dtype)
+        blocks = [self._embed(p, fit.matrix) for p, fit in zip(self._parts, fits, strict=True)]
+        matrix = torch.stack(blocks).sum(0).to(source.dtype)
         root = 1 if weights is None else weights.sqrt()[..., None]
         difference = torch.linalg.matrix_norm((target - source @ matrix.mT) * root)
         norm = torch.linalg.matrix_norm(target * root)

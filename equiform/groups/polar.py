@@ -15,10 +15,10 @@ class _PolarFactor(torch.autograd.Function):
     r"""Q = U D V^σ of M = U S V^σ, D = I, or diag(1, …, 1, det) where ``special``.
 
     Writing U' = U D and S' = D S gives M = U' S' V^σ and Q = U' V^σ, whichever D is. A change dM
-    moves Q by U' Ω V^σ with Ω skew, and Ω_ij (S'_i + S'_j) = (U'^σ dM V - V^σ dM^σ U')_ij, since the
-    symmetric factor V S' V^σ stays symmetric. Transposing that linear map gives the backward:
-    grad M = U' [(K - K^σ) / (S'_i + S'_j)] V^σ with K = U'^σ Ḡ V. Autograd through the SVD divides by
-    S_i² - S_j² instead, and so is NaN at the identity.
+    moves Q by U' Ω V^σ with Ω skew, and Ω_ij (S'_i + S'_j) = (U'^σ dM V - V^σ dM^σ U')_ij, since
+    the symmetric factor V S' V^σ stays symmetric. Transposing that linear map gives the backward:
+    grad M = U' [(K - K^σ) / (S'_i + S'_j)] V^σ with K = U'^σ Ḡ V. Autograd through the SVD
+    divides by S_i² - S_j² instead, and so is NaN at the identity.
 
     Where S'_i + S'_j vanishes (rank at most d - 2, or at most d - 1 with a flip) Q is not
     differentiable; those entries are set to zero and the gradient stays finite.

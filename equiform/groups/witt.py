@@ -43,7 +43,7 @@ def witt_extension(form: BilinearForm, b: Tensor, a: Tensor, rtol: float) -> Ext
 
     # Left singular vectors of the span's Gram matrix separate N (nonzero) from R (zero).
     frame, strength, _ = torch.linalg.svd(form.gram(w_b))
-    k = int((strength <= rtol ** 0.5).sum())
+    k = int((strength <= rtol**0.5).sum())
     rotation = sigma(frame)
     basis_b = _standard_basis(form, rotation @ w_b, k)
     basis_a = _standard_basis(form, rotation @ w_a, k)
@@ -55,7 +55,13 @@ def witt_extension(form: BilinearForm, b: Tensor, a: Tensor, rtol: float) -> Ext
 
 
 def _check_dependencies(
-    form: BilinearForm, b: Tensor, a: Tensor, coordinates: Tensor, w_b: Tensor, w_a: Tensor, rtol: float
+    form: BilinearForm,
+    b: Tensor,
+    a: Tensor,
+    coordinates: Tensor,
+    w_b: Tensor,
+    w_a: Tensor,
+    rtol: float,
 ) -> None:
     """Raise unless w_b ↦ w_a is a well-defined injective isometry that carries B to A."""
     scale = torch.linalg.matrix_norm(a).clamp_min(torch.linalg.matrix_norm(b))
@@ -71,7 +77,7 @@ def _check_dependencies(
             "no isometry relates them"
         )
     defect = torch.linalg.matrix_norm(form.gram(w_a) - form.gram(w_b))
-    if defect > rtol ** 0.5 * norm.clamp_min(1) ** 2:
+    if defect > rtol**0.5 * norm.clamp_min(1) ** 2:
         raise DependencyMismatch(
             f"the Gram matrices of source and target differ (by {defect:.2g} on a span of norm "
             f"{norm:.2g}); no isometry relates them"
@@ -83,7 +89,8 @@ def _standard_basis(form: BilinearForm, w: Tensor, k: int) -> Extension:
     n, r = w[: len(w) - k], w[len(w) - k :]
     # N^⊥-projection: x - <x, N> <N, N>⁻¹ N.
     gram_n = form.gram(n)
-    # The pseudo-inverse of R J gives partners with <R, R'> = I; inside N^⊥ that is kept, R being there.
+    # The pseudo-inverse of R J gives partners with <R, R'> = I. Moving them into N^⊥ keeps that,
+    # because R is there.
     rj = form.apply(r)
     partners = torch.linalg.solve(rj @ sigma(rj), rj)
     partners = partners - torch.linalg.solve(gram_n, form.gram(partners, n), left=False) @ n

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torchmetrics import MetricCollection
 
-from equiform.groups import SpecialOrthogonal
 from equiform.forms import EuclideanForm
+from equiform.groups import SpecialOrthogonal
 from equiform.metrics.equivariance import RelativeEquivariance, WahbaError
 from equiform.metrics.spread import EffectiveRank, Uniformity
 

@@ -56,9 +56,7 @@ def invariant_dimension(group, m):
     generator = torch.Generator().manual_seed(0)
     for k in range(group.num_signs):
         signs = [-1 if i == k else 1 for i in range(group.num_signs)]
-        t = group.sample(
-            rapidity=0.3, component=signs, generator=generator, dtype=torch.float64
-        )
+        t = group.sample(rapidity=0.3, component=signs, generator=generator, dtype=torch.float64)
         conditions.append(tensor_power(t, m) - torch.eye(group.dim**m, dtype=torch.float64))
     normal = sum(c.mT @ c for c in conditions)
     return int((torch.linalg.eigvalsh(normal) < 1e-9).sum())
