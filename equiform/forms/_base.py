@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def sigma(m: Tensor) -> Tensor:
-    r"""The σ of :math:`xJy^σ`: transpose, and conjugate if complex; ``(..., n, m) -> (..., m, n)``."""
+    r"""The σ of :math:`xJy^σ`: transpose, conjugate if complex; ``(..., n, m) -> (..., m, n)``."""
     return m.mH
 
 

@@ -66,7 +66,7 @@ class ClassicalGroup(IsometryGroup):
         return form.apply(s.mT).mT.contiguous()
 
     def project_algebra(self, m: Tensor) -> Tensor:
-        r"""Nearest algebra element :math:`(m - m^*)/2`; J orthogonal makes * a Frobenius isometry."""
+        r"""Nearest algebra element :math:`(m - m^*)/2`; * is a Frobenius isometry."""
         self._check_matrix(m, "m")
         return (m - self.form.adjoint(m)) / 2
 

@@ -1,0 +1,127 @@
+"""Break the library on purpose, one line at a time: every mutant must make the tests fail.
+
+    python -m tests.mutants
+
+copies the package and its tests to a temporary folder, applies one mutation at a time and runs the
+tests that should notice. It exits with 1 if a mutant survives.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+
+
+class Mutant(NamedTuple):
+    """One line of one file, what it is changed to, and the tests that must notice."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+MUTANTS = [
+    Mutant(
+        "a sign flipped in the Minkowski J",
+        "equiform/forms/minkowski.py",
+        "torch.cat([-x[..., :1], x[..., 1:]]",
+        "torch.cat([x[..., :1], x[..., 1:]]",
+        "tests/forms tests/properties/test_invariants.py",
+    ),
+    Mutant(
+        "a sign flipped in the symplectic J",
+        "equiform/forms/symplectic.py",
+        "torch.cat([-p, q]",
+        "torch.cat([p, q]",
+        "tests/forms tests/properties/test_invariants.py",
+    ),
+    Mutant(
+        "the diagonal mask dropped",
+        "equiform/functional/equivariance.py",
+        'exclude_diagonal=normalization == "care"',
+        "exclude_diagonal=False",
+        "tests/losses",
+    ),
+    Mutant(
+        "the chunk axis swapped",
+        "equiform/functional/equivariance.py",
+        "z.unflatten(0, (num_chunks, -1))",
+        "z.unflatten(0, (-1, num_chunks)).transpose(0, 1)",
+        "tests/losses",
+    ),
+    Mutant(
+        "the factor 2 of the released scale missing",
+        "equiform/functional/equivariance.py",
+        "scale = 2 / n",
+        "scale = 1 / n",
+        "tests/losses",
+    ),
+    Mutant(
+        "transpose instead of conjugate transpose",
+        "equiform/forms/_base.py",
+        "return m.mH",
+        "return m.mT",
+        "tests/forms tests/ops",
+    ),
+    Mutant(
+        "the radical's partners left anisotropic",
+        "equiform/groups/witt.py",
+        "partners = partners - form.gram(partners) @ r / 2",
+        "partners = partners - form.gram(partners) @ r",
+        "tests/properties/test_fundamental_theorem.py",
+    ),
+    Mutant(
+        "no reflection for the special orthogonal group",
+        "equiform/groups/polar.py",
+        "if special:",
+        "if False:",
+        "tests/groups/test_recover.py",
+    ),
+]
+
+
+def survives(mutant: Mutant, folder: Path) -> bool:
+    """Whether the tests pass on a copy of the library with one line changed."""
+    for part in ("equiform", "tests"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    path = folder / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        raise SystemExit(f"mutant {mutant.what!r}: its line is no longer in {mutant.file}")
+    path.write_text(text.replace(mutant.old, mutant.new))
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", *mutant.tests.split()],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder), "CI": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # 1 is pytest's "tests failed"; anything else but 0 means that they did not run.
+    if result.returncode not in (0, 1):
+        raise SystemExit(f"mutant {mutant.what!r}: the tests did not run\n{result.stdout}")
+    return result.returncode == 0
+
+
+def main() -> None:
+    """Try every mutant and report."""
+    survivors = []
+    for mutant in MUTANTS:
+        with tempfile.TemporaryDirectory() as folder:
+            survived = survives(mutant, Path(folder))
+        print(f"{'SURVIVED' if survived else 'killed  '}  {mutant.what}", flush=True)
+        survivors += [mutant.what] if survived else []
+    print(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} mutants killed")
+    sys.exit(bool(survivors))
+
+
+if __name__ == "__main__":
+    main()
