@@ -9,6 +9,7 @@ from equiform.forms import (
     Joint,
     MinkowskiForm,
     OrthogonalSum,
+    SplitForm,
     SymplecticForm,
 )
 from equiform.groups import (
@@ -47,6 +48,7 @@ __all__ = [
     "PairwiseEquivarianceLoss",
     "Recovery",
     "SpecialOrthogonal",
+    "SplitForm",
     "SymplecticForm",
     "UniformityLoss",
     "functional",

@@ -12,6 +12,7 @@ from equiform import (
     Orthochronous,
     OrthogonalSum,
     SpecialOrthogonal,
+    SplitForm,
     SymplecticForm,
 )
 from equiform.forms import Form
@@ -40,6 +41,7 @@ FORMS = [
     FormCase(MinkowskiForm(), 4, _diagonal(-1, 1, 1, 1)),
     FormCase(IndefiniteForm(2, 3), 5, _diagonal(1, 1, -1, -1, -1)),
     FormCase(IndefiniteForm(0, 2), 2, _diagonal(-1, -1)),
+    FormCase(SplitForm(), 4, [[0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0]]),
     FormCase(SymplecticForm(), 2, [[0, 1], [-1, 0]]),
     FormCase(SymplecticForm(), 4, [[0, 0, 1, 0], [0, 0, 0, 1], [-1, 0, 0, 0], [0, -1, 0, 0]]),
     FormCase(HermitianForm(), 3, _diagonal(1, 1, 1)),
@@ -83,6 +85,7 @@ GROUPS = [
     _group(MinkowskiForm(), 4, 6, 2),
     _group(IndefiniteForm(2, 3), 5, 10, 2),
     _group(IndefiniteForm(0, 2), 2, 1, 1),
+    _group(SplitForm(), 4, 6, 2),  # O(2, 2)
     _group(SymplecticForm(), 2, 3, 0),
     _group(SymplecticForm(), 4, 10, 0),
     _group(HermitianForm(), 3, 9, 0),

@@ -4,6 +4,7 @@ from equiform.forms._base import BilinearForm, isometry_group, sigma
 from equiform.forms.euclidean import EuclideanForm
 from equiform.forms.hermitian import HermitianForm
 from equiform.forms.minkowski import IndefiniteForm, MinkowskiForm
+from equiform.forms.split import SplitForm
 from equiform.forms.sums import Joint, OrthogonalSum
 from equiform.forms.symplectic import SymplecticForm
 
@@ -18,6 +19,7 @@ __all__ = [
     "Joint",
     "MinkowskiForm",
     "OrthogonalSum",
+    "SplitForm",
     "SymplecticForm",
     "isometry_group",
     "sigma",
