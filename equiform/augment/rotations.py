@@ -1,0 +1,110 @@
+"""Haar-random rotations, and one rotation shared by all clouds of a chunk.
+
+The pairwise loss compares pairs of clouds to which the *same* transformation was applied
+(CARE, Gupta et al., ICLR 2024, Algorithm 1); `rotate_chunks` provides it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+
+class CloudBatch(Protocol):
+    """What `rotate_chunks` needs of a batch of point clouds; a PyG ``Batch`` has it.
+
+    Attributes:
+        pos: (N, d), the points of all clouds, one cloud after the other.
+        ptr: (num_clouds + 1,), where each cloud begins, and N.
+    """
+
+    pos: Tensor | None
+    ptr: Tensor
+
+
+BatchT = TypeVar("BatchT", bound=CloudBatch)
+
+
+def random_rotations(
+    *batch: int,
+    d: int = 3,
+    generator: torch.Generator | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Draw rotations from the Haar measure of SO(d).
+
+    Args:
+        *batch: leading shape; none gives one matrix.
+        d: dimension, at least 1.
+        generator: source of randomness, on `device`; torch's default one if None.
+        dtype: a real floating dtype; torch's default one if None. Below float32 the rotations are
+            computed in float32 and rounded.
+        device: where to.
+
+    Returns:
+        (*batch, d, d), orthogonal with determinant 1, acting on column vectors: rows transform as
+        ``x @ r.mT``.
+
+    Raises:
+        ValueError: d is under 1, or dtype is not real floating.
+
+    Source: Mezzadri, "How to generate random matrices from the classical compact groups", Notices
+    of the AMS 54 (2007), section 5: Q of a Gaussian matrix is Haar on O(d) once R has a positive
+    diagonal.
+    """
+    dtype = dtype or torch.get_default_dtype()
+    if d < 1:
+        raise ValueError(f"d must be at least 1, got {d}")
+    if not dtype.is_floating_point:
+        raise ValueError(f"dtype must be real and floating, got {dtype}; use torch.float32")
+    work = torch.promote_types(dtype, torch.float32)
+    gaussian = torch.randn(*batch, d, d, generator=generator, dtype=work, device=device)
+    q, r = torch.linalg.qr(gaussian)
+    # where, not sign: a diagonal entry of exactly zero must not wipe out a column.
+    q = q * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).unsqueeze(-2)
+    # Flipping one column maps the other half of O(d) onto SO(d) and keeps the measure.
+    first = q[..., :1] * torch.linalg.det(q).sign()[..., None, None]
+    return torch.cat([first, q[..., 1:]], dim=-1).to(dtype)
+
+
+def rotate_chunks(
+    batch: BatchT, num_chunks: int, *, generator: torch.Generator | None = None
+) -> tuple[BatchT, Tensor]:
+    """Rotate a batch of clouds, with one Haar-random rotation for each chunk of consecutive clouds.
+
+    The clouds of a chunk share their rotation; those of different chunks are independent.
+
+    Args:
+        batch: a PyG ``Batch``, or anything like it (`CloudBatch`). It is not written to.
+        num_chunks: how many chunks; must divide the number of clouds.
+        generator: source of randomness, on the device of ``batch.pos``; torch's default one if
+            None.
+
+    Returns:
+        A shallow copy of the batch with a new ``pos`` (all else is shared), and the rotations
+        (num_chunks, d, d): in chunk c, ``new_pos = pos @ rotations[c].mT``.
+
+    Raises:
+        ValueError: the batch has no positions, or does not divide into `num_chunks`.
+    """
+    pos = batch.pos
+    if pos is None:
+        raise ValueError("batch.pos is None; rotate_chunks needs a batch of point clouds")
+    num_clouds = len(batch.ptr) - 1
+    if num_chunks < 1 or num_clouds < 1 or num_clouds % num_chunks:
+        raise ValueError(
+            f"a batch of {num_clouds} clouds does not divide into num_chunks={num_chunks}; choose "
+            f"a divisor, and drop_last=True in the loader"
+        )
+    rotations = random_rotations(
+        num_chunks, d=pos.shape[-1], generator=generator, dtype=pos.dtype, device=pos.device
+    )
+    bounds = batch.ptr[:: num_clouds // num_chunks]
+    of_point = torch.repeat_interleave(rotations, bounds.diff(), dim=0, output_size=len(pos))
+    rotated = copy.copy(batch)
+    rotated.pos = torch.einsum("nij,nj->ni", of_point, pos)
+    return rotated, rotations

@@ -1,0 +1,206 @@
+"""Download structures from the RCSB Protein Data Bank into a folder, once each."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import logging
+import os
+import re
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from equiform._extras import require
+from equiform.data._cache import write_atomically
+from equiform.data.archive import ReadLimits, StructureFormatError, gunzip
+
+require("requests", extra="proteins")
+import requests  # noqa: E402
+from filelock import FileLock  # noqa: E402
+from requests.adapters import HTTPAdapter  # noqa: E402
+from urllib3.util import Retry  # noqa: E402
+
+_log = logging.getLogger(__name__)
+
+RCSB_URL = "https://files.rcsb.org/download"
+_ENTRY_ID = re.compile(r"[1-9][A-Za-z0-9]{3}|pdb_[0-9]{4}[1-9][A-Za-z0-9]{3}")
+_BODY_ATTEMPTS = 3
+_CHUNK = 2**16
+_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between bytes
+
+
+class DownloadError(OSError):
+    """An entry could not be downloaded; the message says which and why."""
+
+
+def entry_ids() -> tuple[str, ...]:
+    """Some 300 PDB entries of mutually dissimilar sequence, to download for a first data set."""
+    text = resources.files("equiform.data").joinpath("rcsb_entries.txt").read_text("ascii")
+    return tuple(line for line in text.split("\n") if line and not line.startswith("#"))
+
+
+def download_entries(
+    ids: Iterable[str],
+    folder: str | os.PathLike[str],
+    *,
+    base_url: str = RCSB_URL,
+    requests_per_second: float = 3.0,
+    on_error: Literal["skip", "raise"] = "skip",
+    limits: ReadLimits | None = None,
+) -> list[Path]:
+    """Download PDB entries as ``<ID>.cif.gz``; those that are there already are only verified.
+
+    An interrupted call resumes where it stopped. The SHA-256 of each file is recorded beside it
+    when it is first downloaded; a file that no longer matches is downloaded again, with a warning.
+    Answers that ask to wait (429, 503, Retry-After) and passing faults are retried.
+
+    Args:
+        ids: PDB entry ids, such as "1CRN"; case and repetition do not matter.
+        folder: where to; created if absent. `ProteinDataset.from_path` reads it.
+        base_url: server of ``<ID>.cif.gz`` files. https, always verified; http for a loopback
+            address only.
+        requests_per_second: upper bound, to be polite.
+        on_error: whether an entry that the server does not have is logged and skipped, or raised
+            for. A server that cannot be reached is always raised for.
+        limits: how much an entry may take, unpacked.
+
+    Returns:
+        The files, sorted by name.
+
+    Raises:
+        DownloadError: the server cannot be reached; with ``on_error="raise"`` also for the first
+            entry that cannot be had.
+        ValueError: an id is malformed, or another argument is not as said.
+    """
+    if on_error not in ("skip", "raise"):
+        raise ValueError(f'on_error must be "skip" or "raise", got {on_error!r}')
+    wanted = sorted({_checked_id(entry) for entry in ids})
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    files: list[Path] = []
+    max_bytes = (limits or ReadLimits()).member_bytes
+    with closing(_Client(base_url, requests_per_second, max_bytes)) as client:
+        for entry in wanted:
+            file = folder / f"{entry}.cif.gz"
+            try:
+                with FileLock(folder / f".{entry}.lock"):
+                    if not _verified(file):
+                        _store(file, client.fetch(file.name))
+                files.append(file)
+            except _EntryError as error:
+                if on_error == "raise":
+                    raise
+                _log.warning("skipped %s", error)
+    if len(files) < len(wanted):
+        _log.warning("%d of %d entries could not be had", len(wanted) - len(files), len(wanted))
+    return files
+
+
+class _EntryError(DownloadError):
+    """One entry is not to be had; others of the same server may be."""
+
+
+class _Client:
+    """A polite HTTP session that only ever speaks to servers of the scheme of its base URL."""
+
+    def __init__(self, base_url: str, requests_per_second: float, max_bytes: int) -> None:
+        if requests_per_second <= 0:
+            raise ValueError(f"requests_per_second must be positive, got {requests_per_second}")
+        scheme, host = urlsplit(base_url).scheme, urlsplit(base_url).hostname or ""
+        if scheme != "https" and not (scheme == "http" and _is_loopback(host)):
+            raise ValueError(f"base_url must be https (http for a loopback host), got {base_url!r}")
+        self._base_url, self._max_bytes = base_url.rstrip("/"), max_bytes
+        self._interval, self._next_start = 1 / requests_per_second, 0.0
+        self._session = requests.Session()
+        # No adapter for anything else: a redirect from https to http finds none and fails.
+        self._session.adapters.clear()
+        # After the last retry the answer itself comes back, and its status is reported.
+        retry = Retry(
+            total=5,
+            backoff_factor=0.5,
+            status_forcelist=(429, 500, 502, 503, 504),
+            raise_on_status=False,
+        )
+        prefix = "https://" if scheme == "https" else self._base_url
+        self._session.mount(prefix, HTTPAdapter(max_retries=retry))
+        # As it is, no transfer decoding: the .gz file itself is what is kept and hashed.
+        self._session.headers["Accept-Encoding"] = "identity"
+
+    def close(self) -> None:
+        self._session.close()
+
+    def fetch(self, name: str) -> bytes:
+        """The whole, intact gzip file; a body that breaks off or is damaged is fetched again."""
+        failure: Exception | None = None
+        for _ in range(_BODY_ATTEMPTS):
+            try:
+                with self._get(name) as response:
+                    return self._body(name, response)
+            except (requests.RequestException, StructureFormatError) as error:
+                failure = error
+        raise _EntryError(f"{name}: damaged in {_BODY_ATTEMPTS} attempts ({failure})") from failure
+
+    def _get(self, name: str) -> requests.Response:
+        time.sleep(max(0.0, self._next_start - time.monotonic()))
+        self._next_start = time.monotonic() + self._interval
+        try:
+            response = self._session.get(
+                f"{self._base_url}/{name}", stream=True, timeout=_TIMEOUT, verify=True
+            )
+        except requests.RequestException as error:
+            raise DownloadError(f"{name}: {self._base_url} cannot be reached ({error})") from error
+        if response.status_code != requests.codes.ok:
+            response.close()
+            raise _EntryError(f"{name}: {response.status_code} {response.reason}")
+        return response
+
+    def _body(self, name: str, response: requests.Response) -> bytes:
+        data = bytearray()
+        for chunk in response.iter_content(_CHUNK):
+            data += chunk
+            if len(data) > self._max_bytes:
+                raise _EntryError(f"{name}: more than {self._max_bytes} bytes")
+        content = bytes(data)
+        if gunzip(name, content, limit=self._max_bytes) is content:
+            raise StructureFormatError(f"{name}: the server's answer is not a gzip file")
+        return content
+
+
+def _checked_id(entry: str) -> str:
+    # Ids become file names and URLs: nothing but an id may pass.
+    if not _ENTRY_ID.fullmatch(entry):
+        raise ValueError(f'ids must be like "1CRN" or "pdb_00001crn", got {entry!r}')
+    return entry.lower() if entry.startswith("pdb_") else entry.upper()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _digest_file(file: Path) -> Path:
+    return file.with_name(f"{file.name}.sha256")
+
+
+def _store(file: Path, data: bytes) -> None:
+    write_atomically(file, data)
+    # Last: a file without a digest is one whose download did not finish.
+    write_atomically(_digest_file(file), hashlib.sha256(data).hexdigest().encode())
+
+
+def _verified(file: Path) -> bool:
+    try:
+        recorded = _digest_file(file).read_text("ascii").strip()
+        actual = hashlib.sha256(file.read_bytes()).hexdigest()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+    if actual != recorded:
+        _log.warning("%s does not match its recorded SHA-256: downloading it again", file)
+    return actual == recorded

@@ -1,0 +1,18 @@
+"""Encoders to train with the losses of equiform; names load on first use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from equiform._extras import load_lazily
+
+if TYPE_CHECKING:
+    from equiform.nn.deepsets import DeepSets
+
+__all__ = ["DeepSets"]
+
+_SUBMODULE_OF = {"DeepSets": "deepsets"}
+
+
+def __getattr__(name: str) -> Any:
+    return load_lazily(__name__, _SUBMODULE_OF, name)

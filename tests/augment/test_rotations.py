@@ -1,0 +1,118 @@
+"""Rotations are Haar on SO(d), and one is shared by a chunk and by no other."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equiform.augment import random_rotations, rotate_chunks
+
+pyg = pytest.importorskip("torch_geometric.data")
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def batch_of_clouds(sizes, seed=0):
+    draw = generator(seed)
+    return pyg.Batch.from_data_list(
+        [
+            pyg.Data(pos=torch.randn(n, 3, generator=draw, dtype=torch.float64), name=str(n))
+            for n in sizes
+        ]
+    )
+
+
+@given(
+    d=st.integers(1, 8), seed=st.integers(0, 2**31), batch=st.lists(st.integers(0, 3), max_size=2)
+)
+def test_special_orthogonal(d, seed, batch):
+    r = random_rotations(*batch, d=d, generator=generator(seed), dtype=torch.float64)
+    assert r.shape == (*batch, d, d)
+    torch.testing.assert_close(r.mT @ r, torch.eye(d, dtype=r.dtype).expand_as(r))
+    torch.testing.assert_close(torch.linalg.det(r), torch.ones(batch, dtype=r.dtype))
+
+
+@pytest.mark.parametrize("d", [2, 3, 4])
+def test_haar_moments(d):
+    """Moments that Schur orthogonality gives, and that shift if a sign is not fixed."""
+    n = 40_000
+    r = random_rotations(n, d=d, generator=generator(), dtype=torch.float64)
+    tolerance = 5 / n**0.5
+    second = torch.einsum("nij,nkl->ijkl", r, r) / n
+    eye = torch.eye(d, dtype=r.dtype)
+    expected = torch.einsum("ik,jl->ijkl", eye, eye) / d
+    if d > 2:  # the plane's rotations commute: their second moments have a further term
+        torch.testing.assert_close(second, expected, atol=tolerance, rtol=0)
+    torch.testing.assert_close(r.mean(dim=0), torch.zeros_like(eye), atol=tolerance, rtol=0)
+    # E (tr R)^k counts the invariants of the k-fold tensor power of the vector representation.
+    trace = r.diagonal(dim1=-2, dim2=-1).sum(-1)
+    moments = {2: (0, 2, 0, 6), 3: (0, 1, 1, 3), 4: (0, 1, 0, 4)}[d]
+    for k, moment in enumerate(moments, start=1):
+        assert float((trace**k).mean()) == pytest.approx(moment, abs=40 / n**0.5)
+
+
+def test_left_invariance():
+    """A Haar sample turned by a fixed rotation has the same distribution (Kolmogorov-Smirnov)."""
+    n = 20_000
+    fixed = random_rotations(generator=generator(1), dtype=torch.float64)
+    a = random_rotations(n, generator=generator(2), dtype=torch.float64)
+    b = fixed @ random_rotations(n, generator=generator(3), dtype=torch.float64)
+    for i in range(3):
+        # By Archimedes an entry of a Haar rotation in space is uniform on [-1, 1].
+        for sample in (a[:, i, 0], b[:, i, 0]):
+            uniform = torch.linspace(-1, 1, n, dtype=torch.float64)
+            assert float((sample.sort().values - uniform).abs().max()) < 0.04
+
+
+def test_generator_dtype_and_arguments():
+    assert torch.equal(
+        random_rotations(3, generator=generator(5)), random_rotations(3, generator=generator(5))
+    )
+    assert not torch.equal(
+        random_rotations(3, generator=generator(5)), random_rotations(3, generator=generator(6))
+    )
+    assert random_rotations().shape == (3, 3)
+    assert random_rotations().dtype == torch.float32
+    assert random_rotations(2, dtype=torch.bfloat16).dtype == torch.bfloat16
+    with pytest.raises(ValueError, match="d must be at least 1, got 0"):
+        random_rotations(d=0)
+    with pytest.raises(ValueError, match=r"real and floating, got torch.complex64"):
+        random_rotations(dtype=torch.complex64)
+
+
+@given(
+    chunks=st.integers(1, 4),
+    clouds=st.integers(1, 3),
+    seed=st.integers(0, 2**31),
+    data=st.data(),
+)
+def test_one_rotation_a_chunk(chunks, clouds, seed, data):
+    sizes = data.draw(
+        st.lists(st.integers(1, 7), min_size=chunks * clouds, max_size=chunks * clouds)
+    )
+    batch = batch_of_clouds(sizes, seed)
+    before = batch.clone()
+    rotated, rotations = rotate_chunks(batch, chunks, generator=generator(seed))
+    assert rotations.shape == (chunks, 3, 3)
+    for i in range(len(sizes)):
+        expected = before[i].pos @ rotations[i // clouds].mT
+        torch.testing.assert_close(rotated[i].pos, expected)
+        assert rotated[i].name == before[i].name
+    assert torch.equal(batch.pos, before.pos)
+    assert rotated.pos.data_ptr() != batch.pos.data_ptr()
+    again, _ = rotate_chunks(batch, chunks, generator=generator(seed))
+    assert torch.equal(again.pos, rotated.pos)
+    assert len({tuple(r.flatten().tolist()) for r in rotations}) == chunks
+
+
+@pytest.mark.parametrize("num_chunks", [-1, 0, 3, 8])
+def test_chunks_must_divide(num_chunks):
+    with pytest.raises(ValueError, match=f"4 clouds does not divide into num_chunks={num_chunks}"):
+        rotate_chunks(batch_of_clouds([2, 3, 4, 5]), num_chunks)
+
+
+def test_a_batch_without_positions():
+    with pytest.raises(ValueError, match="pos is None"):
+        rotate_chunks(pyg.Batch.from_data_list([pyg.Data(x=torch.ones(2, 1))]), 1)
