@@ -36,7 +36,7 @@ benchmark: $(VENV)/.dev  ## The pytest-benchmark suites.
 	$(BIN)/python -m pytest benchmarks -q --benchmark-enable --benchmark-only
 
 clean:  ## Remove the environment and everything that was built.
-	rm -rf $(VENV) docs/_build runs build dist *.egg-info
+	rm -rf $(VENV) docs/_build docs/api/generated runs build dist *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -27,6 +27,7 @@ from equiform.losses import (
     PairwiseEquivarianceLoss,
     UniformityLoss,
 )
+from equiform.manifolds import Hyperboloid, Sphere
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ __all__ = [
     "DependencyMismatch",
     "EuclideanForm",
     "HermitianForm",
+    "Hyperboloid",
     "IndefiniteForm",
     "InfoNCELoss",
     "InvarianceLoss",
@@ -48,6 +50,7 @@ __all__ = [
     "PairwiseEquivarianceLoss",
     "Recovery",
     "SpecialOrthogonal",
+    "Sphere",
     "SplitForm",
     "SymplecticForm",
     "UniformityLoss",

@@ -104,7 +104,7 @@ def assert_equivariant(
         x: inputs.
         transform: a, on inputs.
         matrix: T, acting on columns, shape ``(d, d)``.
-        rtol: relative tolerance; 100 d times the rounding unit of the embeddings unless given.
+        rtol: relative tolerance; 100 d times the machine epsilon of the embeddings unless given.
 
     Raises:
         AssertionError: the two sides differ by more.

@@ -46,8 +46,8 @@ def random_rotations(
         device: where to.
 
     Returns:
-        (*batch, d, d), orthogonal with determinant 1, acting on column vectors: rows transform as
-        ``x @ r.mT``.
+        ``(*batch, d, d)``, orthogonal with determinant 1, acting on column vectors: rows transform
+        as ``x @ r.mT``.
 
     Raises:
         ValueError: d is under 1, or dtype is not real floating.

@@ -52,7 +52,7 @@ class ProteinDataset(InMemoryDataset):
     Each item is a ``torch_geometric.data.Data`` of n residues with
 
     * ``pos``: (n, 3) float32, no unit; ``pos * scale`` is in ångström;
-    * ``scale``: (1,) float32, the radius of gyration sqrt(mean |x - mean x|²) in ångström;
+    * ``scale``: (1,) float32, the radius of gyration ``sqrt(mean |x - mean x|²)`` in ångström;
     * ``name``: file name without suffixes;
     * ``cluster``: (1,) int64, the cluster of similar sequences, -1 if unknown.
 

@@ -8,6 +8,7 @@ from equiform.forms.split import SplitForm
 from equiform.forms.sums import Joint, OrthogonalSum
 from equiform.forms.symplectic import SymplecticForm
 
+#: What losses and groups take, one product or several kept at once.
 Form = BilinearForm | Joint
 
 __all__ = [

@@ -31,13 +31,14 @@ class BilinearForm(abc.ABC):
     * *ε-symmetry*: ``inner(y, x) = ε inner(x, y)^σ``;
     * *standard basis*: J is a real signed permutation with :math:`J^2 = εI`. So the form is
       nondegenerate, :math:`J^{-1} = εJ`, and :meth:`apply` costs O(n d). By Sylvester's and
-      Darboux's theorems every nondegenerate form is congruent to one written so;
+      Darboux's theorems every nondegenerate symmetric, Hermitian or real skew form is congruent
+      to one written so;
     * *adjoint*: ``inner(x T^t, y) = inner(x, y (T*)^t)`` with T* = ``adjoint(T)``.
 
     Forms are immutable values: equal parameters compare equal and hash alike.
     """
 
-    #: ε: ``+1`` where ``<y, x> = <x, y>^σ``, ``-1`` where ``<y, x> = -<x, y>^σ``.
+    #: The sign ε, ``+1`` where ``<y, x> = <x, y>^σ``, ``-1`` where ``<y, x> = -<x, y>^σ``.
     symmetry: int = 1
     #: Whether the form is conjugate-linear in its second argument and takes complex embeddings.
     sesquilinear: bool = False

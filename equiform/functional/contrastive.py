@@ -97,7 +97,8 @@ def uniformity(
         temperature: τ, positive.
         manifold: scores the pairs; inner products unless given.
 
-    Source: Gupta et al., ICLR 2024, L_unif (there τ = 1); Wang & Isola, ICML 2020, t = 1/(2τ).
+    Source: Gupta et al., ICLR 2024, L_unif (there τ = 1); Wang & Isola, ICML 2020, with
+    t = 1/(2τ), up to an additive constant.
     """
     n = len(z1)
     if n < 2:

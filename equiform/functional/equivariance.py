@@ -24,9 +24,11 @@ def pairwise_equivariance(
 
     .. math:: \frac{1}{n^2} \sum_{ij} |\langle z^1_i, z^1_j\rangle - \langle z^2_i, z^2_j\rangle|^2
 
-    It is zero exactly when the Gram matrices agree, which on the sphere, the hyperboloid and any
-    nondegenerate span means that one isometry T of the form carries all of ``z1`` to ``z2``
-    (Gupta et al., ICLR 2024, eq. 1 and Proposition 4, for the Euclidean form).
+    It is zero exactly when the Gram matrices agree (with ``"care"``, off their diagonals, which is
+    the same where the manifold or a skew form fixes :math:`\langle z, z\rangle`). One isometry T
+    then carries ``z1`` to ``z2``: always for Euclidean and Hermitian forms and on the hyperboloid,
+    otherwise where both spans are nondegenerate (Gupta et al., ICLR 2024, eq. 1 and Proposition 4,
+    for the Euclidean form).
 
     Args:
         z1, z2: embeddings of the two views, shape ``(n, d)``, or ``(c, n, d)`` for c chunks.

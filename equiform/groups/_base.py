@@ -22,7 +22,8 @@ class Recovery(NamedTuple):
 
     Attributes:
         matrix: T, acting on columns (rows transform as ``x @ T.mT``), shape ``(..., d, d)``.
-        residual: :math:`\lVert A - B T^t\rVert_F / \lVert A\rVert_F`, shape ``(...)``.
+        residual: :math:`\lVert A - B T^t\rVert_F / \lVert A\rVert_F`, rows weighted where the fit
+            was, shape ``(...)``.
         rank: numerical rank of the cross-moment of the points, shape ``(...)``.
         identifiable: whether the minimiser is unique, shape ``(...)``.
     """
@@ -46,7 +47,6 @@ class IsometryGroup(abc.ABC):
     Attributes:
         form: the form or joint form that is preserved.
         dim: d, the dimension of the space.
-        rapidity_matters: False for a compact group, whose elements all have norm 1.
     """
 
     form: Form
@@ -76,7 +76,8 @@ class IsometryGroup(abc.ABC):
     def exp(self, xi: Tensor) -> Tensor:
         """Matrix exponential of Lie-algebra elements, shape ``(..., d, d)``.
 
-        It reaches the identity component only, and on non-compact groups not even all of that.
+        It reaches the identity component only, and for Sp(2m, R) and O(p, q) with p, q ≥ 2
+        not all of that.
         """
         self._check_matrix(xi, "xi")
         return matrix_exp(xi)
@@ -121,7 +122,7 @@ class IsometryGroup(abc.ABC):
 
         Args:
             t: matrices, shape ``(..., d, d)``.
-            rtol: 100 d times the rounding unit of ``t`` unless given.
+            rtol: 100 d times the machine epsilon of ``t`` unless given.
         """
         if rtol is None:
             rtol = 100 * self.dim * torch.finfo(t.dtype).eps
@@ -150,7 +151,7 @@ class IsometryGroup(abc.ABC):
         Args:
             source, target: points, shape ``(..., n, d)``.
             rtol: relative size below which a singular value counts as zero; by default
-                :math:`u^{2/3}` of the dtype.
+                :math:`ε^{2/3}` with ε the machine epsilon of the points.
 
         Returns:
             T with ``source @ T.mT == target``, shape ``(..., d, d)``; computed in float64.

@@ -2,11 +2,12 @@
 
 from equiform.losses.care import CARELoss, CARETerms
 from equiform.losses.contrastive import InfoNCELoss, InvarianceLoss, UniformityLoss
-from equiform.losses.equivariance import PairwiseEquivarianceLoss
+from equiform.losses.equivariance import CarriesForm, PairwiseEquivarianceLoss
 
 __all__ = [
     "CARELoss",
     "CARETerms",
+    "CarriesForm",
     "InfoNCELoss",
     "InvarianceLoss",
     "PairwiseEquivarianceLoss",

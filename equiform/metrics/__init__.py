@@ -9,6 +9,7 @@ from equiform._extras import require
 
 require("torchmetrics", extra="metrics")
 
+from equiform.metrics._base import PairMetric  # noqa: E402
 from equiform.metrics.equivariance import (  # noqa: E402
     CollapseWarning,
     RelativeEquivariance,
@@ -20,6 +21,7 @@ from equiform.metrics.spread import EffectiveRank, Uniformity  # noqa: E402
 __all__ = [
     "CollapseWarning",
     "EffectiveRank",
+    "PairMetric",
     "RelativeEquivariance",
     "Uniformity",
     "WahbaError",

@@ -26,8 +26,8 @@ class _EquivarianceMetric(PairMetric):
     rank_total: Tensor
     num_updates: Tensor
 
-    #: Mean effective rank below which embeddings in two or more dimensions count as collapsed: on
-    #: the sphere a mean cosine of about 0.95 between any two of them.
+    #: Mean effective rank below which embeddings in two or more dimensions count as collapsed. On
+    #: the sphere that is a mean cosine of 0.95 between any two of them in 128 dimensions, 0.92 in 8.
     collapse_threshold = 1.5
 
     def __init__(self, **kwargs: Any) -> None:

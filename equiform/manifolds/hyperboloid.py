@@ -1,0 +1,248 @@
+"""The hyperboloid: the manifold of the Minkowski form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import geoopt
+import torch
+from geoopt.manifolds.base import ScalingInfo
+from torch import Tensor
+
+from equiform.forms import MinkowskiForm
+from equiform.manifolds import _hyperboloid_math as math
+from equiform.manifolds._base import EmbeddingManifold
+
+
+class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
+    r"""Hyperbolic space :math:`\{x : \langle x, x\rangle = -k, x_0 > 0\}`, as ``geoopt.Lorentz``.
+
+    Points are in :math:`R^{1+d}`, time first; the curvature is -1/k and the origin is
+    (√k, 0, …, 0). Methods take points and vectors of shape ``(..., 1 + d)``, broadcast, and take
+    geoopt's keyword ``dim`` where geoopt does. Everything is computed in float64 (so on a device
+    that has it) and returned in the dtype of the arguments, at least float32; the dtype of k has
+    no say. The space part of a point or tangent vector is the data and its time part is
+    recomputed, so that a rounded argument means the nearby point of the manifold.
+
+    Where geoopt is followed in name and differs in meaning: :meth:`norm` takes the point first, as
+    geoopt's own base class prescribes; :meth:`inner` is the metric on tangent vectors, and
+    ``form.inner`` the product of any two; ``norm_tan`` and ``project``, which choose between a safe
+    and an unsafe answer there, choose nothing here.
+
+    Args:
+        k: squared radius, positive; a number, held in the default dtype, or a scalar tensor.
+        learnable: whether gradients flow to k. An optimiser may then drive k to zero or below,
+            where nothing is defined: bound it, as MERU does.
+        max_radius: how far from the origin :meth:`project` reaches, in units of √k. The Gram
+            entries of a loss grow as cosh² of the radius and the distances they encode do not, so
+            the radius is bounded by the digits: 3.5 where a Gram loss runs in float32 (its rounding
+            is then 2e-5), 10 where it runs in float64 (1e-8). A loss on distances needs no bound
+            below 10.
+
+    Raises:
+        ValueError: where k is not a positive finite scalar, or ``max_radius`` not positive.
+    """
+
+    form = MinkowskiForm()
+    name = "Hyperboloid"
+    __scaling__ = geoopt.Lorentz.__scaling__.copy()
+
+    def __init__(
+        self, k: float | Tensor = 1.0, learnable: bool = False, *, max_radius: float = 3.5
+    ) -> None:
+        value = torch.as_tensor(k).detach().clone()
+        if value.ndim != 0 or not 0 < value.item() < float("inf"):
+            raise ValueError(
+                f"Hyperboloid needs k, the squared radius, as a positive finite scalar, got k={k}"
+            )
+        if not max_radius > 0:
+            raise ValueError(f"Hyperboloid needs max_radius > 0, got max_radius={max_radius}")
+        super().__init__(value, learnable)  # type: ignore[arg-type]
+        self.max_radius = max_radius
+
+    def extra_repr(self) -> str:
+        """The parameters, for ``repr``."""
+        return f"k={self.k.item():.6g}, max_radius={self.max_radius:g}"
+
+    # Embeddings and their comparison
+
+    def project(self, z: Tensor) -> Tensor:
+        r"""Points from an encoder's output, ``(..., d) -> (..., 1 + d)``.
+
+        The exponential map at the origin of :math:`R \tanh(|z| / R)\, z / |z|`, with R =
+        ``max_radius`` √k: smooth, apart from ``expmap0`` only from third order on, and never
+        farther than R.
+        """
+        return math.lift(z, k=self.k, max_radius=self.max_radius)
+
+    @__scaling__(ScalingInfo(1))
+    def similarity(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Minus the geodesic distance, as in MERU; shapes as :meth:`pairwise_dist`.
+
+        Source: Desai et al., Hyperbolic image-text representations, ICML 2023.
+        """
+        return -self.pairwise_dist(x, y)
+
+    @__scaling__(ScalingInfo(1))
+    def pairwise_dist(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Distances between all rows, ``(..., n, 1 + d), (..., m, 1 + d) -> (..., n, m)``.
+
+        Memory is O(n m). Where :meth:`dist` has a relative error of 1e-16 cosh(r), this has an
+        absolute one. It can be differentiated once (as ``torch.cdist``).
+        """
+        return math.pairwise_dist(x, x if y is None else y, k=self.k)
+
+    def log_cosh_dist(
+        self, x: Tensor, y: Tensor, *, keepdim: bool = False, dim: int = -1
+    ) -> Tensor:
+        r"""The link :math:`\log\cosh(d / \sqrt{k})`, shapes as :meth:`dist`.
+
+        Quadratic where d is small and linear where it is large, so that far pairs do not dominate
+        a loss as they do through the Gram entry :math:`-k \cosh(d / \sqrt{k})`; smooth everywhere.
+        """
+        return math.log_cosh_dist(x, y, k=self.k, keepdim=keepdim, dim=dim)
+
+    def pairwise_log_cosh_dist(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """:meth:`log_cosh_dist` between all rows, shapes as :meth:`pairwise_dist`."""
+        return math.pairwise_log_cosh_dist(x, x if y is None else y, k=self.k)
+
+    # The metric
+
+    def dist(self, x: Tensor, y: Tensor, *, keepdim: bool = False, dim: int = -1) -> Tensor:
+        """Geodesic distance, ``(..., 1 + d), (..., 1 + d) -> (...)``.
+
+        Zero at coincident points, with gradient zero.
+        """
+        return math.dist(x, y, k=self.k, keepdim=keepdim, dim=dim)
+
+    def dist0(self, x: Tensor, *, dim: int = -1, keepdim: bool = False) -> Tensor:
+        """Geodesic distance to the origin, ``(..., 1 + d) -> (...)``."""
+        return math.dist0(x, k=self.k, keepdim=keepdim, dim=dim)
+
+    def inner(
+        self, x: Tensor, u: Tensor, v: Tensor | None = None, *, keepdim: bool = False, dim: int = -1
+    ) -> Tensor:
+        """Inner product of tangent vectors at ``x``, ``(..., 1 + d)`` each ``-> (...)``."""
+        return math.inner(x, u, u if v is None else v, k=self.k, keepdim=keepdim, dim=dim)
+
+    def norm(self, x: Tensor, u: Tensor, *, keepdim: bool = False, dim: int = -1) -> Tensor:
+        """Length of a tangent vector at ``x``, with gradient zero at zero."""
+        return math.norm(x, u, k=self.k, keepdim=keepdim, dim=dim)
+
+    # Projections
+
+    def projx(self, x: Tensor, *, dim: int = -1) -> Tensor:
+        """The point with the space part of ``x``, shape ``(..., 1 + d)``."""
+        return math.project(x, k=self.k, dim=dim)
+
+    def proju(self, x: Tensor, v: Tensor, *, dim: int = -1) -> Tensor:
+        """Orthogonal projection of any vector to the tangent space at ``x``."""
+        return math.project_tangent(x, v, k=self.k, dim=dim)
+
+    def egrad2rgrad(self, x: Tensor, u: Tensor, *, dim: int = -1) -> Tensor:
+        """The Riemannian gradient of a Euclidean one: :meth:`proju` after a sign change in time."""
+        raised = torch.cat([-u.narrow(dim, 0, 1), u.narrow(dim, 1, u.size(dim) - 1)], dim=dim)
+        return self.proju(x, raised, dim=dim)
+
+    # Geodesics
+
+    def expmap(
+        self, x: Tensor, u: Tensor, *, norm_tan: bool = True, project: bool = True, dim: int = -1
+    ) -> Tensor:
+        """The point that the geodesic from ``x`` with velocity ``u`` reaches at time 1."""
+        return math.expmap(x, u, k=self.k, dim=dim)
+
+    retr = expmap
+
+    def expmap0(self, u: Tensor, *, project: bool = True, dim: int = -1) -> Tensor:
+        """:meth:`expmap` at the origin."""
+        return math.expmap0(u, k=self.k, dim=dim)
+
+    def geodesic_unit(
+        self, t: Tensor, x: Tensor, u: Tensor, *, dim: int = -1, project: bool = True
+    ) -> Tensor:
+        """The geodesic from ``x`` with unit velocity ``u`` at time ``t``, broadcast with ``u``."""
+        return math.expmap(x, t * u, k=self.k, dim=dim)
+
+    def logmap(self, x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
+        """The tangent vector at ``x`` that leads to ``y``; its length is their distance."""
+        return math.logmap(x, y, k=self.k, dim=dim)
+
+    def logmap0(self, y: Tensor, *, dim: int = -1) -> Tensor:
+        """:meth:`logmap` at the origin."""
+        return math.logmap0(y, k=self.k, dim=dim)
+
+    @__scaling__(ScalingInfo(1))
+    def logmap0back(self, x: Tensor, *, dim: int = -1) -> Tensor:
+        """The tangent vector at ``x`` that leads to the origin."""
+        return math.logmap(x, torch.zeros_like(x), k=self.k, dim=dim)
+
+    def transp(self, x: Tensor, y: Tensor, v: Tensor, *, dim: int = -1) -> Tensor:
+        """Parallel transport of ``v`` along the geodesic from ``x`` to ``y``: an isometry."""
+        return math.transport(x, y, v, k=self.k, dim=dim)
+
+    def transp0(self, y: Tensor, u: Tensor, *, dim: int = -1) -> Tensor:
+        """Parallel transport from the origin to ``y``."""
+        return math.transport(torch.zeros_like(y), y, u, k=self.k, dim=dim)
+
+    def transp0back(self, x: Tensor, u: Tensor, *, dim: int = -1) -> Tensor:
+        """Parallel transport from ``x`` to the origin."""
+        return math.transport_to_origin(x, u, k=self.k, dim=dim)
+
+    # Sampling
+
+    def random_normal(
+        self,
+        *size: Any,
+        mean: float | Tensor = 0.0,
+        std: float | Tensor = 1.0,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        generator: torch.Generator | None = None,
+    ) -> geoopt.ManifoldTensor:
+        """Wrapped normal at the origin: exp of a normal tangent vector there.
+
+        Args:
+            size: shape of the result, ``(..., 1 + d)``.
+            mean: mean of the d tangent coordinates, in units of distance.
+            std: their standard deviation, in units of distance.
+            dtype: of the result; that of k where left out.
+            device: of the result; that of k where left out.
+            generator: random number generator.
+        """
+        shape = geoopt.utils.size2shape(*size)
+        self._assert_check_shape(shape, "size")
+        normal = torch.randn(
+            shape, dtype=dtype or self.k.dtype, device=device or self.k.device, generator=generator
+        )
+        return self._tensor(self.expmap0(normal * std + mean))
+
+    random = random_normal
+
+    # What geoopt's check_… and assert_check_… methods ask
+
+    def _check_shape(self, shape: tuple[int, ...], name: str) -> tuple[bool, str | None]:
+        if len(shape) >= 1 and shape[-1] >= 2:
+            return True, None
+        return False, (
+            f"'{name}' on the {self} needs shape (..., 1 + d) with one time and at least one space "
+            f"coordinate, got {tuple(shape)}"
+        )
+
+    def _check_point_on_manifold(
+        self, x: Tensor, *, atol: float = 1e-5, rtol: float = 1e-5, dim: int = -1
+    ) -> tuple[bool, str | None]:
+        # Not <x, x> = -k: far out that is the difference of two squares, both rounded.
+        projected = self.projx(x, dim=dim)
+        if ((x - projected).abs() <= atol + rtol * projected.abs()).all():
+            return True, None
+        return False, f"x0 is not sqrt(k + |x_space|^2) at k={self.k.item():.6g}; use projx(x)"
+
+    def _check_vector_on_tangent(
+        self, x: Tensor, u: Tensor, *, atol: float = 1e-5, rtol: float = 1e-5, dim: int = -1
+    ) -> tuple[bool, str | None]:
+        completed = math.complete_tangent(x, u, k=self.k, dim=dim)
+        size = torch.linalg.vector_norm(completed, dim=dim, keepdim=True)
+        if ((u - completed).abs() <= atol + rtol * size).all():
+            return True, None
+        return False, "u0 is not <x_space, u_space> / x0; use proju(x, u)"
