@@ -27,7 +27,7 @@ class _EquivarianceMetric(PairMetric):
     num_updates: Tensor
 
     #: Mean effective rank below which embeddings in two or more dimensions count as collapsed. On
-    #: the sphere that is a mean cosine of 0.95 between any two of them in 128 dimensions, 0.92 in 8.
+    #: the sphere that is a mean cosine of 0.95 in 128 dimensions, of 0.92 in 8.
     collapse_threshold = 1.5
 
     def __init__(self, **kwargs: Any) -> None:

@@ -3,19 +3,23 @@
 import pytest
 import torch
 
-from equiform import EuclideanForm, HermitianForm, SymplecticForm
+from equiform import EuclideanForm, HermitianForm, IndefiniteForm, MinkowskiForm, SymplecticForm
 from equiform.ops import gram_difference
+from equiform.ops.gram_difference._op import registered
 from tests.cases import FORMS, JOINTS
 
 every_form = pytest.mark.parametrize("case", FORMS + JOINTS, ids=lambda case: case.id)
+every_backend = pytest.mark.parametrize("backend", ["auto", "gram", "moments", "reference"])
 
 
 def double(form):
     return torch.complex128 if form.sesquilinear else torch.float64
 
 
-def by_loops(a, b, form, exclude_diagonal):
+def by_loops(a, b, form, exclude_diagonal=False, weights=None, mask=None):
     """The definition, one pair at a time, in float64, through the dense matrix J."""
+    weights = torch.ones(len(a)) if weights is None else weights
+    mask = torch.ones(len(a), len(a)) if mask is None else mask
     members = getattr(form, "members", [(form, slice(0, a.shape[-1]))])
     total = 0.0
     for member, s in members:
@@ -25,35 +29,132 @@ def by_loops(a, b, form, exclude_diagonal):
                 if i == k and exclude_diagonal:
                     continue
                 difference = a[i, s] @ j @ a[k, s].conj() - b[i, s] @ j @ b[k, s].conj()
-                total += float(difference.abs() ** 2)
+                total += float(weights[i] * weights[k] * mask[i, k] * difference.abs() ** 2)
     return total
 
 
 @every_form
+@every_backend
 @pytest.mark.parametrize("exclude_diagonal", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_matches_the_definition(case, n, exclude_diagonal):
+def test_matches_the_definition(case, n, exclude_diagonal, backend):
     a, b = torch.randn(2, 3, n, case.dim, dtype=double(case.form))
-    result = gram_difference(a, b, case.form, exclude_diagonal=exclude_diagonal)
+    result = gram_difference(a, b, case.form, exclude_diagonal=exclude_diagonal, backend=backend)
     assert result.shape == (3,)
     assert result.dtype == torch.float64
+    # Moments subtract sums of squared products, whose rounding stays where the loss is zero.
+    scale = float(a.abs().square().sum() + b.abs().square().sum()) ** 2
     for c in range(3):
         oracle = by_loops(a[c], b[c], case.form, exclude_diagonal)
-        torch.testing.assert_close(float(result[c]), oracle)
+        assert float(result[c]) == pytest.approx(oracle, rel=1e-10, abs=1e-14 * scale)
+
+
+@every_form
+@pytest.mark.parametrize("backend", ["auto", "gram", "moments", "reference"])
+def test_weights_scale_pairs(case, backend):
+    a, b = torch.randn(2, 5, case.dim, dtype=double(case.form))
+    weights = torch.tensor([0.0, 0.5, 1.0, 2.0, 3.0], dtype=torch.float64)
+    result = gram_difference(a, b, case.form, weights=weights, backend=backend)
+    assert float(result) == pytest.approx(by_loops(a, b, case.form, weights=weights), rel=1e-9)
 
 
 @every_form
 @pytest.mark.parametrize("exclude_diagonal", [False, True])
-def test_gradcheck(case, exclude_diagonal):
+@pytest.mark.parametrize("backend", ["auto", "gram", "reference"])
+def test_a_mask_keeps_pairs(case, exclude_diagonal, backend):
+    n = 300  # more than one tile
+    a, b = torch.randn(2, 2, n, case.dim, dtype=double(case.form))
+    mask = torch.rand(2, n, n) > 0.5
+    kwargs = {"mask": mask, "exclude_diagonal": exclude_diagonal}
+    result = gram_difference(a, b, case.form, backend=backend, **kwargs)
+    for c in range(2):
+        grams = case.form.gram(a[c]) - case.form.gram(b[c])
+        kept = mask[c] & ~torch.eye(n, dtype=torch.bool) if exclude_diagonal else mask[c]
+        torch.testing.assert_close(result[c], (grams.abs() ** 2 * kept).sum())
+    shared = gram_difference(a, b, case.form, mask=mask[0], backend=backend)
+    first = gram_difference(a[:1], b[:1], case.form, mask=mask[:1], backend=backend)
+    torch.testing.assert_close(shared[:1], first)
+    with pytest.raises(ValueError, match="mask"):
+        gram_difference(a, b, case.form, mask=mask, backend="moments")
+
+
+@pytest.mark.parametrize("n", [1, 2, 17, 129, 513])
+@pytest.mark.parametrize("d", [1, 3, 17, 128])
+@pytest.mark.parametrize("backend", ["gram", "moments"])
+@pytest.mark.parametrize("exclude_diagonal", [False, True])
+def test_values_and_gradients_agree_with_the_reference(n, d, backend, exclude_diagonal, dtype):
+    forms = [EuclideanForm(), IndefiniteForm(d // 2, d - d // 2)]
+    forms += [SymplecticForm()] if d % 2 == 0 else []
+    for form in forms:
+        x, y = torch.randn(2, 2, n, d, dtype=torch.float64) / d**0.5
+        cotangent = torch.rand(2, dtype=torch.float64) + 0.5
+        results = []
+        for kind, route in ((torch.float64, "reference"), (dtype, backend)):
+            a, b = x.to(kind).requires_grad_(), y.to(kind).requires_grad_()
+            loss = gram_difference(a, b, form, exclude_diagonal=exclude_diagonal, backend=route)
+            results.append((loss, *torch.autograd.grad((loss * cotangent).sum(), (a, b))))
+        for reference, result in zip(*results, strict=True):
+            assert result.dtype == dtype
+            tolerance = 50 * torch.finfo(dtype).eps * (1 + float(reference.detach().abs().max()))
+            torch.testing.assert_close(
+                result.double(), reference, rtol=50 * torch.finfo(dtype).eps, atol=tolerance
+            )
+
+
+@every_form
+@pytest.mark.parametrize("exclude_diagonal", [False, True])
+@pytest.mark.parametrize("backend", ["gram", "moments", "reference"])
+def test_gradcheck(case, exclude_diagonal, backend):
     a, b = torch.randn(2, 2, 3, case.dim, dtype=double(case.form))
     a.requires_grad_()
     b.requires_grad_()
 
     def loss(x, y):
-        return gram_difference(x, y, case.form, exclude_diagonal=exclude_diagonal)
+        return gram_difference(x, y, case.form, exclude_diagonal=exclude_diagonal, backend=backend)
 
-    assert torch.autograd.gradcheck(loss, (a, b))
-    assert torch.autograd.gradgradcheck(loss, (a, b))
+    assert torch.autograd.gradcheck(loss, (a, b), fast_mode=True)
+    assert torch.autograd.gradgradcheck(loss, (a, b), fast_mode=True)
+
+
+def test_gradgradcheck_with_a_mask_and_a_third_derivative():
+    a, b = torch.randn(2, 4, 2, dtype=torch.float64)
+    a.requires_grad_()
+    b.requires_grad_()
+    mask = torch.rand(4, 4) > 0.4
+    form = IndefiniteForm(1, 1)
+    for kwargs in ({"mask": mask}, {"mask": mask, "exclude_diagonal": True}):
+        assert torch.autograd.gradgradcheck(
+            lambda x, y, kwargs=kwargs: gram_difference(x, y, form, **kwargs), (a, b)
+        )
+
+    def gradient_norm(x, y):
+        loss = gram_difference(x, y, form)
+        return sum(g.square().sum() for g in torch.autograd.grad(loss, (x, y), create_graph=True))
+
+    assert torch.autograd.gradgradcheck(gradient_norm, (a, b))
+
+
+@pytest.mark.parametrize("sigma", [1.0, 1e-2, 1e-4])
+@pytest.mark.parametrize("backend", ["gram", "moments", "auto"])
+def test_the_loss_is_right_near_convergence(sigma, backend):
+    # A loss that is wrong exactly when training succeeds is not acceptable: in float32 moments
+    # would be off by more than 100% at the smallest noise.
+    n, d = 1024, 32
+    b = torch.nn.functional.normalize(torch.randn(n, d, dtype=torch.float64), dim=-1)
+    t = EuclideanForm().isometry_group(d).sample(dtype=torch.float64)
+    a = (b @ t.mT + sigma * torch.randn(n, d, dtype=torch.float64)).float()
+    b = b.float()
+    results = []
+    for kind, route in ((torch.float64, "reference"), (torch.float32, backend)):
+        x, y = a.to(kind).requires_grad_(), b.to(kind).requires_grad_()
+        loss = gram_difference(x, y, EuclideanForm(), backend=route)
+        results.append((loss.detach(), *torch.autograd.grad(loss, (x, y))))
+    errors = [
+        float(torch.linalg.vector_norm(got.double() - want) / torch.linalg.vector_norm(want))
+        for want, got in zip(*results, strict=True)
+    ]
+    assert errors[0] <= 1e-5
+    assert max(errors[1:]) <= 5e-3
 
 
 @every_form
@@ -84,7 +185,88 @@ def test_nan_is_not_hidden():
     a = torch.randn(4, 3)
     b = a.clone()
     b[0, 0] = torch.nan
-    assert gram_difference(a, b, EuclideanForm()).isnan()
+    for backend in ("auto", "gram", "moments", "reference"):
+        assert gram_difference(a, b, EuclideanForm(), backend=backend).isnan()
+
+
+@every_backend
+def test_edges(backend):
+    empty = torch.zeros(2, 0, 3)
+    assert torch.equal(
+        gram_difference(empty, empty, EuclideanForm(), backend=backend), torch.zeros(2)
+    )
+    zero = torch.zeros(4, 3, requires_grad=True)
+    loss = gram_difference(zero, zero, EuclideanForm(), backend=backend)
+    loss.backward()
+    assert loss == 0
+    assert torch.equal(zero.grad, torch.zeros(4, 3))
+    huge = 1e4 * torch.randn(6, 3)
+    value = gram_difference(huge, 2 * huge, EuclideanForm(), backend=backend)
+    exact = gram_difference(huge.double(), 2 * huge.double(), EuclideanForm())
+    torch.testing.assert_close(value.double(), exact, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("backend", ["gram", "moments"])
+def test_same_bits_twice(backend):
+    a, b = torch.randn(2, 700, 33)
+    results = []
+    for _ in range(2):
+        x, y = a.clone().requires_grad_(), b.clone().requires_grad_()
+        loss = gram_difference(x, y, EuclideanForm(), backend=backend)
+        results.append((loss, *torch.autograd.grad(loss, (x, y))))
+    assert all(torch.equal(p, q) for p, q in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("route", ["gram", "moments"])
+def test_opcheck(route):
+    a, b = torch.randn(2, 2, 5, 4, dtype=torch.float64)
+    index, sign = torch.tensor([2, 3, 0, 1]), torch.tensor([-1.0, -1, 1, 1], dtype=torch.float64)
+    mask = torch.rand(5, 5) > 0.5 if route == "gram" else None
+    for grad in (False, True):
+        a.requires_grad_(grad)
+        b.requires_grad_(grad)
+        torch.library.opcheck(registered, (a, b, index, sign, -1, mask, True, route, grad))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("form", [EuclideanForm(), MinkowskiForm(), SymplecticForm()], ids=str)
+@pytest.mark.parametrize("n", [20, 400])
+def test_compiles_without_graph_breaks(form, n):
+    compiled = torch.compile(
+        lambda x, y: gram_difference(x, y, form), fullgraph=True, backend="aot_eager"
+    )
+    a, b = (torch.randn(2, n, 4, requires_grad=True) for _ in range(2))
+    got, want = compiled(a, b), gram_difference(a, b, form)
+    torch.testing.assert_close(got, want)
+    torch.testing.assert_close(
+        torch.autograd.grad(got.sum(), a), torch.autograd.grad(want.sum(), a)
+    )
+
+
+def test_functorch_transforms():
+    a, b = torch.randn(2, 3, 6, 4, dtype=torch.float64)
+    mask = torch.rand(3, 6, 6) > 0.5
+    form = MinkowskiForm()
+    got = torch.func.vmap(lambda x, y: gram_difference(x, y, form))(a, b)
+    torch.testing.assert_close(got, gram_difference(a, b, form))
+    got = torch.func.vmap(lambda x: gram_difference(x, b[0], form))(a)
+    torch.testing.assert_close(got, gram_difference(a, b[:1].expand_as(a), form))
+    got = torch.func.vmap(lambda x, y, m: gram_difference(x, y, form, mask=m))(a, b, mask)
+    torch.testing.assert_close(got, gram_difference(a, b, form, mask=mask))
+    gradients = torch.func.vmap(torch.func.grad(lambda x, y: gram_difference(x, y, form)))(a, b)
+    x = a.clone().requires_grad_()
+    gram_difference(x, b, form).sum().backward()
+    torch.testing.assert_close(gradients, x.grad)
+
+
+def test_nothing_is_kept_of_an_inference_mode():
+    a, b = torch.randn(2, 5, 6)
+    form = SymplecticForm()
+    with torch.inference_mode():
+        gram_difference(a, b, form)
+    a.requires_grad_()
+    gram_difference(a, b, form).backward()
+    assert a.grad is not None
 
 
 def test_errors_name_the_argument():

@@ -1,34 +1,58 @@
 """Which route computes the Gram difference: the one place that decides."""
 
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import torch
 from torch import Tensor
 
-from equiform.forms import Form, Joint
+from equiform.forms import BilinearForm, Form, Joint
 from equiform.ops.gram_difference import reference
+from equiform.ops.gram_difference._op import ROUTES, call
+from equiform.ops.gram_difference.signed_permutation import lower
 
-#: Routes that can be asked for by name; "auto" chooses among them.
-BACKENDS = {"reference": reference.gram_difference}
+#: Where one route overtakes another, by type of device: `python -m benchmarks.crossovers`.
+CROSSOVERS: dict[str, dict[str, float]] = json.loads(
+    Path(__file__).with_name("crossovers.json").read_text("utf-8")
+)
 
 
 def gram_difference(
-    a: Tensor, b: Tensor, form: Form, *, exclude_diagonal: bool = False, backend: str = "auto"
+    a: Tensor,
+    b: Tensor,
+    form: Form,
+    *,
+    weights: Tensor | None = None,
+    mask: Tensor | None = None,
+    exclude_diagonal: bool = False,
+    backend: str = "auto",
 ) -> Tensor:
     r"""Sum over pairs of the squared difference of two Gram matrices, chunk by chunk.
 
-    .. math:: L_c = \sum_{ij} |\langle a_i, a_j\rangle - \langle b_i, b_j\rangle|^2
+    .. math:: L_c = \sum_{ij} w_i w_j m_{ij} |\langle a_i, a_j\rangle - \langle b_i, b_j\rangle|^2
 
     Pairs never cross chunks. On a :class:`~equiform.Joint` form the sum runs over its members too.
+    Differentiable any number of times; under ``torch.compile`` one opaque operator.
 
     Args:
-        a, b: embeddings before and after the transformation, shape ``(..., n, d)``.
+        a, b: embeddings before and after the transformation, shape ``(..., n, d)``, float32 or
+            float64, or their complex kin.
         form: the product whose Gram matrices are compared.
+        weights: of the points, nonnegative constants, shape ``(..., n)``.
+        mask: of the pairs, bool, shape ``(n, n)`` or ``(..., n, n)``.
         exclude_diagonal: leave out the pairs i = j.
-        backend: ``"auto"``, or the name of a route, which then computes or raises.
+        backend: ``"auto"``, or the name of a route, which then computes or raises:
+            ``"gram"`` (tiles of the n×n difference, O(n d) memory), ``"moments"`` (d×d moments in
+            float64), ``"reference"`` (the n×n matrices, the definition).
 
     Returns:
         Shape ``(...)``, one real number a chunk.
 
     Raises:
-        ValueError: shapes differ, or ``backend`` is unknown.
+        ValueError: shapes differ, ``backend`` is unknown or cannot do what is asked.
         TypeError: the form cannot take the dtype.
     """
     if a.shape != b.shape or a.ndim < 2:
@@ -36,17 +60,61 @@ def gram_difference(
             "gram_difference compares embeddings of one shape (..., n, d), "
             f"got {tuple(a.shape)} and {tuple(b.shape)}"
         )
-    if backend != "auto" and backend not in BACKENDS:
-        raise ValueError(f"backend must be 'auto' or one of {sorted(BACKENDS)}, got {backend!r}")
+    if backend not in ("auto", "reference", *ROUTES):
+        raise ValueError(
+            f"backend must be 'auto', 'reference' or one of {sorted(ROUTES)}, got {backend!r}"
+        )
     form.check_embedding(a)
     form.check_embedding(b)
+    if weights is not None:
+        # √w_i √w_j <a_i, a_j> = <√w_i a_i, √w_j a_j>: weights are a scaling of the points.
+        root = weights.detach().sqrt()[..., None]
+        a, b = a * root, b * root
     if isinstance(form, Joint):
-        members = [
-            gram_difference(
-                a[..., s], b[..., s], f, exclude_diagonal=exclude_diagonal, backend=backend
-            )
-            for f, s in form.members
+        losses = [
+            _single_form(a[..., s], b[..., s], member, mask, exclude_diagonal, backend)
+            for member, s in form.members
         ]
-        return sum(members[1:], start=members[0])
-    route = BACKENDS["reference" if backend == "auto" else backend]
-    return route(a, b, form, exclude_diagonal=exclude_diagonal)
+        return torch.stack(losses).sum(0)
+    return _single_form(a, b, form, mask, exclude_diagonal, backend)
+
+
+def _single_form(
+    a: Tensor,
+    b: Tensor,
+    form: BilinearForm,
+    mask: Tensor | None,
+    exclude_diagonal: bool,
+    backend: str,
+) -> Tensor:
+    if backend == "reference":
+        return reference.gram_difference(a, b, form, mask=mask, exclude_diagonal=exclude_diagonal)
+    *batch, n, d = a.shape
+    parts = lower(form, d, a.real.dtype, a.device)
+    if form.sesquilinear:
+        a, b = (torch.cat([z.real, z.imag], dim=-1) for z in (a, b))
+    a, b = (z.reshape(math.prod(batch), n, z.shape[-1]) for z in (a, b))
+    if mask is not None:
+        mask = mask.expand(*batch, n, n).reshape(-1, n, n) if mask.ndim > 2 else mask
+    if backend == "auto":
+        backend = choose_route(n, a.shape[-1], a.device, masked=mask is not None)
+    need_grad = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
+    losses = [
+        call(a, b, j.index, j.sign, j.symmetry, mask, exclude_diagonal, backend, need_grad)[0]
+        for j in parts
+    ]
+    return sum(losses[1:], start=losses[0]).reshape(batch)
+
+
+def choose_route(n: int, d: int, device: torch.device, *, masked: bool) -> str:
+    """Moments where there are many more points than dimensions, else tiles of the Gram matrix.
+
+    Args:
+        n: points of a chunk.
+        d: real dimensions.
+        device: where they are.
+        masked: whether single pairs are masked, which moments cannot see.
+    """
+    table = CROSSOVERS[device.type]
+    many = n >= max(table["moments_from_n_over_d"] * d, table["moments_from_n"])
+    return "moments" if many and not masked else "gram"

@@ -7,26 +7,30 @@ from equiform.forms import BilinearForm
 
 
 def gram_difference(
-    a: Tensor, b: Tensor, form: BilinearForm, *, exclude_diagonal: bool = False
+    a: Tensor,
+    b: Tensor,
+    form: BilinearForm,
+    *,
+    mask: Tensor | None = None,
+    exclude_diagonal: bool = False,
 ) -> Tensor:
     r"""Sum of squared Gram differences of each chunk, by the n×n matrices themselves.
 
-    .. math:: L_c = \sum_{ij} |\langle a_i, a_j\rangle - \langle b_i, b_j\rangle|^2
+    .. math:: L_c = \sum_{ij} m_{ij} |\langle a_i, a_j\rangle - \langle b_i, b_j\rangle|^2
 
     Args:
         a, b: embeddings, shape ``(..., n, d)``.
         form: the product whose Gram matrices are compared.
+        mask: m, of the pairs, shape ``(..., n, n)``.
         exclude_diagonal: leave out the pairs i = j.
 
     Returns:
         Shape ``(...)``, real, in the dtype of the inputs. Memory is O(n²) a chunk.
     """
-    difference = form.gram(a) - form.gram(b)
+    squared = (form.gram(a) - form.gram(b)).abs().square()
+    if mask is not None:
+        squared = squared * mask
     if exclude_diagonal:
-        n = difference.shape[-1]
-        difference = difference.masked_fill(
-            torch.eye(n, dtype=torch.bool, device=difference.device), 0
-        )
-    if difference.is_complex():
-        difference = torch.view_as_real(difference).flatten(-2)
-    return difference.square().sum((-2, -1))
+        eye = torch.eye(a.shape[-2], dtype=torch.bool, device=a.device)
+        squared = squared.masked_fill(eye, 0)
+    return squared.sum((-2, -1))

@@ -1,0 +1,175 @@
+"""The op as torch knows it: registered, differentiable twice and more, batched, compilable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equiform.ops.gram_difference.gram import gram
+from equiform.ops.gram_difference.moments import moments
+from equiform.ops.gram_difference.signed_permutation import SignedPermutation
+
+#: Routes by name. Each takes ``(a, b, j)`` and keywords, and returns loss and gradients.
+ROUTES: dict[str, Callable[..., tuple[Tensor, Tensor, Tensor]]] = {
+    "gram": gram,
+    "moments": moments,
+}
+
+
+def _forward(
+    a: Tensor,
+    b: Tensor,
+    index: Tensor | None,
+    sign: Tensor | None,
+    symmetry: int,
+    mask: Tensor | None,
+    exclude_diagonal: bool,
+    route: str,
+    need_grad: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss of each chunk and the gradients of the sum, by the named route."""
+    return ROUTES[route](
+        a,
+        b,
+        SignedPermutation(index, sign, symmetry),
+        exclude_diagonal=exclude_diagonal,
+        mask=mask,
+        need_grad=need_grad,
+    )
+
+
+def _fake(
+    a: Tensor,
+    b: Tensor,
+    index: Tensor | None,
+    sign: Tensor | None,
+    symmetry: int,
+    mask: Tensor | None,
+    exclude_diagonal: bool,
+    route: str,
+    need_grad: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    shape = a.shape if need_grad else (0,)
+    return a.new_empty(a.shape[0]), a.new_empty(shape), b.new_empty(shape)
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    a, b, index, sign, symmetry, mask, exclude_diagonal, _, _ = inputs
+    _, grad_a, grad_b = output
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(a, b, grad_a, grad_b, index, sign, mask)
+    ctx.symmetry = symmetry
+    ctx.exclude_diagonal = exclude_diagonal
+
+
+def _backward(ctx: Any, g: Tensor | None, u: Tensor | None, v: Tensor | None) -> Any:
+    # The gradients are outputs of the op, so the first derivative is one scale of a saved tensor,
+    # and differentiating that again comes back here with cotangents u, v of those outputs: the
+    # second derivative is the Hessian times (u, v).
+    a, b, grad_a, grad_b, index, sign, mask = ctx.saved_tensors
+    da = db = None
+    if g is not None:
+        da, db = g[:, None, None] * grad_a, g[:, None, None] * grad_b
+    if u is not None or v is not None:
+        j = SignedPermutation(index, sign, ctx.symmetry)
+        u = torch.zeros_like(a) if u is None else u
+        v = torch.zeros_like(b) if v is None else v
+        ha, hb = _hessian_product(a, b, u, v, j, mask, ctx.exclude_diagonal)
+        da, db = (ha, hb) if da is None or db is None else (da + ha, db + hb)
+    return da, db, None, None, None, None, None, None, None
+
+
+def _vmap(
+    info: Any,
+    in_dims: tuple[Any, ...],
+    a: Tensor,
+    b: Tensor,
+    index: Tensor | None,
+    sign: Tensor | None,
+    symmetry: int,
+    mask: Tensor | None,
+    *flags: Any,
+) -> Any:
+    # A batch of calls is one call with more chunks.
+    size = info.batch_size
+
+    def chunks(x: Tensor, dim: int | None) -> Tensor:
+        x = x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
+        return x.flatten(0, 1)
+
+    c = a.shape[0] if in_dims[0] is None else a.movedim(in_dims[0], 0).shape[1]
+    if mask is not None:
+        batched = mask.movedim(in_dims[5], 0) if in_dims[5] is not None else mask[None]
+        batched = batched if batched.ndim == 4 else batched[:, None]
+        mask = batched.expand(size, c, *batched.shape[-2:]).flatten(0, 1)
+    results = call(
+        chunks(a, in_dims[0]), chunks(b, in_dims[1]), index, sign, symmetry, mask, *flags
+    )
+    split = [x.unflatten(0, (size, c)) if x.numel() else x.expand(size, 0) for x in results]
+    return tuple(split), (0, 0, 0)
+
+
+def _hessian_product(
+    a: Tensor,
+    b: Tensor,
+    u: Tensor,
+    v: Tensor,
+    j: SignedPermutation,
+    mask: Tensor | None,
+    exclude_diagonal: bool,
+) -> tuple[Tensor, Tensor]:
+    r"""Hessian of the summed losses times (u, v), from differentiable torch operations, in float64.
+
+    Along (u, v) the difference changes by D' = U J A^t + A J U^t - V J B^t - B J V^t, so ∇A =
+    4ε (S∘D) A J changes by 4ε [(S∘D') A J + (S∘D) U J], and likewise for B with the other sign.
+    Without a mask the products are taken from the right and nothing n×n is made.
+    """
+    dtype = a.dtype
+    a, b, u, v = a.double(), b.double(), u.double(), v.double()
+    j = SignedPermutation(j.index, None if j.sign is None else j.sign.double(), j.symmetry)
+    aj, bj, uj, vj = map(j.apply, (a, b, u, v))
+    difference = [(aj, a, 1), (bj, b, -1)]
+    change = [(uj, a, 1), (aj, u, 1), (vj, b, -1), (bj, v, -1)]
+
+    def times(terms: list[tuple[Tensor, Tensor, int]], x: Tensor) -> Tensor:
+        """(S∘Σ ± L R^t) x."""
+        if mask is None:
+            product = sum(sign * (left @ (right.mT @ x)) for left, right, sign in terms)
+            if exclude_diagonal:
+                diagonal = sum(sign * (left * right).sum(-1) for left, right, sign in terms)
+                product = product - torch.as_tensor(diagonal)[..., None] * x
+            return torch.as_tensor(product)
+        kept = (mask.double() + mask.mT.double()) / 2
+        if exclude_diagonal:
+            kept = kept * (1 - torch.eye(kept.shape[-1], dtype=kept.dtype, device=kept.device))
+        dense = sum(sign * (left @ right.mT) for left, right, sign in terms)
+        return (kept * dense) @ x
+
+    scale = 4 * j.symmetry
+    ha = scale * (times(change, aj) + times(difference, uj))
+    hb = -scale * (times(change, bj) + times(difference, vj))
+    return ha.to(dtype), hb.to(dtype)
+
+
+class _GramDifference(torch.autograd.Function):
+    """The op outside torch.compile: the registered one imports torch's compiler on its first call."""
+
+    forward = staticmethod(_forward)
+    setup_context = staticmethod(_setup_context)
+    backward = staticmethod(_backward)  # type: ignore[assignment]
+    vmap = staticmethod(_vmap)
+
+
+#: The op that torch.compile sees.
+registered = torch.library.custom_op("equiform::gram_difference", _forward, mutates_args=())
+registered.register_fake(_fake)
+registered.register_autograd(_backward, setup_context=_setup_context)
+registered.register_vmap(_vmap)
+
+
+def call(*args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss and gradients, by the registered op under torch.compile and directly elsewhere."""
+    return registered(*args) if torch.compiler.is_compiling() else _GramDifference.apply(*args)
