@@ -26,7 +26,10 @@ def full_precision(
                 f"got {tuple(z1.shape)} and {tuple(z2.shape)}"
             )
         dtype = torch.promote_types(torch.promote_types(z1.dtype, z2.dtype), torch.float32)
+        z1, z2 = z1.to(dtype), z2.to(dtype)
+        if not torch.is_autocast_enabled(z1.device.type):
+            return loss(z1, z2, *args, **kwargs)
         with torch.autocast(z1.device.type, enabled=False):
-            return loss(z1.to(dtype), z2.to(dtype), *args, **kwargs)
+            return loss(z1, z2, *args, **kwargs)
 
     return wrapper

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from equiform.forms import EuclideanForm, Form
 from equiform.functional._views import full_precision
 from equiform.ops import gram_difference
+from equiform.ops.distributed import sum_over_ranks
 
 
 @full_precision
@@ -19,6 +21,7 @@ def pairwise_equivariance(
     normalization: str = "pairs",
     reduction: str = "mean",
     backend: str = "auto",
+    gather_distributed: bool = False,
 ) -> Tensor:
     r"""Mean squared difference of all pairwise products before and after a transformation.
 
@@ -40,6 +43,9 @@ def pairwise_equivariance(
             which for unit vectors is 2n times the former. A weight λ belongs to one of them.
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over chunks.
         backend: see :func:`equiform.ops.gram_difference`.
+        gather_distributed: let pairs run over the rows of all ranks, chunk by chunk, with the
+            gradient that DistributedDataParallel averages to that of one process on the whole
+            batch. n is then the number of rows of all ranks.
 
     Returns:
         A scalar, or shape ``(c,)`` with ``reduction="none"``.
@@ -49,7 +55,9 @@ def pairwise_equivariance(
         TypeError: the form cannot take the dtype.
     """
     z1, z2 = _chunk(z1, num_chunks), _chunk(z2, num_chunks)
-    n = z1.shape[-2]
+    n: float | Tensor = z1.shape[-2]
+    if gather_distributed:
+        n = sum_over_ranks(torch.tensor(n, dtype=torch.float64, device=z1.device))
     if normalization == "pairs":
         scale = 1 / n**2
     elif normalization == "care":
@@ -62,6 +70,7 @@ def pairwise_equivariance(
         EuclideanForm() if form is None else form,
         exclude_diagonal=normalization == "care",
         backend=backend,
+        gather_distributed=gather_distributed,
     )
     return _reduce(loss, reduction)
 

@@ -29,6 +29,7 @@ class PairwiseEquivarianceLoss(nn.Module):
         normalization: ``"pairs"`` (mean over n² pairs) or ``"care"`` (the released code's scale).
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over chunks.
         backend: route of the op; ``"auto"`` chooses.
+        gather_distributed: pairs run over the batch of all ranks.
 
     Shape:
         ``(n, d), (n, d) -> ()``, or ``(num_chunks,)`` with ``reduction="none"``.
@@ -46,6 +47,7 @@ class PairwiseEquivarianceLoss(nn.Module):
         normalization: str = "pairs",
         reduction: str = "mean",
         backend: str = "auto",
+        gather_distributed: bool = False,
     ) -> None:
         super().__init__()
         if form is None:
@@ -59,6 +61,7 @@ class PairwiseEquivarianceLoss(nn.Module):
         self.normalization = normalization
         self.reduction = reduction
         self.backend = backend
+        self.gather_distributed = gather_distributed
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """Loss of two views."""
@@ -70,6 +73,7 @@ class PairwiseEquivarianceLoss(nn.Module):
             normalization=self.normalization,
             reduction=self.reduction,
             backend=self.backend,
+            gather_distributed=self.gather_distributed,
         )
 
     def extra_repr(self) -> str:

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from equiform.forms import BilinearForm, Form, Joint
+from equiform.ops.distributed import gather_rows, world_size
 from equiform.ops.gram_difference import reference
 from equiform.ops.gram_difference._op import ROUTES, call
+from equiform.ops.gram_difference.gathered import GatheredMoments
 from equiform.ops.gram_difference.signed_permutation import lower
 
 #: Where one route overtakes another, by type of device: `python -m benchmarks.crossovers`.
@@ -29,6 +31,7 @@ def gram_difference(
     mask: Tensor | None = None,
     exclude_diagonal: bool = False,
     backend: str = "auto",
+    gather_distributed: bool = False,
 ) -> Tensor:
     r"""Sum over pairs of the squared difference of two Gram matrices, chunk by chunk.
 
@@ -47,6 +50,10 @@ def gram_difference(
         backend: ``"auto"``, or the name of a route, which then computes or raises:
             ``"gram"`` (tiles of the n×n difference, O(n d) memory), ``"moments"`` (d×d moments in
             float64), ``"reference"`` (the n×n matrices, the definition).
+        gather_distributed: let pairs run over the rows of all ranks of the default process group,
+            chunk by chunk; ranks may hold different n, and ``mask`` is then of the gathered rows.
+            Every rank gets the global loss, and world size times the derivative in its own rows,
+            so that DistributedDataParallel, which averages, ends at the derivative itself.
 
     Returns:
         Shape ``(...)``, one real number a chunk.
@@ -70,13 +77,18 @@ def gram_difference(
         # √w_i √w_j <a_i, a_j> = <√w_i a_i, √w_j a_j>: weights are a scaling of the points.
         root = weights.detach().sqrt()[..., None]
         a, b = a * root, b * root
+    gather = gather_distributed and world_size() > 1
+    if gather and (mask is not None or backend not in ("auto", "moments")):
+        # What moments cannot see, every rank computes on the rows of all.
+        a, b = (gather_rows(z.movedim(-2, 0), replicated=True)[0].movedim(0, -2) for z in (a, b))
+        gather = False
     if isinstance(form, Joint):
         losses = [
-            _single_form(a[..., s], b[..., s], member, mask, exclude_diagonal, backend)
+            _single_form(a[..., s], b[..., s], member, mask, exclude_diagonal, backend, gather)
             for member, s in form.members
         ]
         return torch.stack(losses).sum(0)
-    return _single_form(a, b, form, mask, exclude_diagonal, backend)
+    return _single_form(a, b, form, mask, exclude_diagonal, backend, gather)
 
 
 def _single_form(
@@ -86,6 +98,7 @@ def _single_form(
     mask: Tensor | None,
     exclude_diagonal: bool,
     backend: str,
+    gather: bool,
 ) -> Tensor:
     if backend == "reference":
         return reference.gram_difference(a, b, form, mask=mask, exclude_diagonal=exclude_diagonal)
@@ -96,6 +109,9 @@ def _single_form(
     a, b = (z.reshape(math.prod(batch), n, z.shape[-1]) for z in (a, b))
     if mask is not None:
         mask = mask.expand(*batch, n, n).reshape(-1, n, n) if mask.ndim > 2 else mask
+    if gather:
+        losses = [GatheredMoments.apply(a, b, j, exclude_diagonal) for j in parts]
+        return sum(losses[1:], start=losses[0]).reshape(batch)
     if backend == "auto":
         backend = choose_route(n, a.shape[-1], a.device, masked=mask is not None)
     need_grad = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)

@@ -44,34 +44,59 @@ def gram(
         Losses ``(c,)``, and the gradients of their sum, ``(c, n, d)`` each, or ``(0,)`` if not
         needed.
     """
-    c, n, _ = a.shape
+    route = _whole if a.shape[-2] <= SMALL_CHUNK else _tiled
+    return route(a, b, j, exclude_diagonal, mask, need_grad)
+
+
+def _whole(
+    a: Tensor,
+    b: Tensor,
+    j: SignedPermutation,
+    exclude_diagonal: bool,
+    mask: Tensor | None,
+    need_grad: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All chunks at once, each with its whole D: few calls, since calls are what small chunks cost."""
     aj, bj = j.apply(a), j.apply(b)
-    losses = a.new_empty(c, dtype=torch.float64)
+    difference = torch.bmm(aj, a.mT).baddbmm_(bj, b.mT, alpha=-1)
+    if exclude_diagonal:
+        difference.diagonal(0, -2, -1).zero_()
+    kept = difference if mask is None else difference * (mask.to(a.dtype) + mask.mT) / 2
+    losses = torch.linalg.vecdot(difference.flatten(1), kept.flatten(1))
+    if not need_grad:
+        return losses, a.new_empty(0), b.new_empty(0)
+    scale = 4 * j.symmetry
+    return losses, torch.bmm(kept, aj).mul_(scale), torch.bmm(kept, bj).mul_(-scale)
+
+
+def _tiled(
+    a: Tensor,
+    b: Tensor,
+    j: SignedPermutation,
+    exclude_diagonal: bool,
+    mask: Tensor | None,
+    need_grad: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One chunk after the other, TILE_ROWS rows of D at a time."""
+    n = a.shape[-2]
+    scale = 4 * j.symmetry
+    losses = a.new_zeros(len(a), dtype=torch.float64)
     grad_a, grad_b = (torch.empty_like(x) if need_grad else x.new_empty(0) for x in (a, b))
-    # Small chunks together in one tile, large ones one by one in many.
-    step = n if n <= SMALL_CHUNK else TILE_ROWS
-    group = c if n <= SMALL_CHUNK else 1
-    buffer = a.new_empty(group, min(step, n), n)
-    for chunk in range(0, c, group):
-        own = slice(chunk, chunk + group)
-        partial = torch.zeros(group, dtype=torch.float64, device=a.device)
-        for start in range(0, n, step):
-            rows = slice(start, min(start + step, n))
-            tile = buffer[:, : rows.stop - start]
-            torch.bmm(aj[own, rows], a[own].mT, out=tile)
-            tile.baddbmm_(bj[own, rows], b[own].mT, alpha=-1)
+    buffer = a.new_empty(TILE_ROWS, n)
+    for chunk, (x, y) in enumerate(zip(a, b, strict=True)):
+        xj, yj = j.apply(x), j.apply(y)
+        for start in range(0, n, TILE_ROWS):
+            rows = slice(start, min(start + TILE_ROWS, n))
+            tile = buffer[: rows.stop - start]
+            torch.mm(xj[rows], x.mT, out=tile).addmm_(yj[rows], y.mT, alpha=-1)
             if exclude_diagonal:
-                tile.diagonal(start, -2, -1).zero_()
-            kept = tile if mask is None else tile * _symmetrised_rows(mask, own, rows, a.dtype)
-            partial += torch.linalg.vecdot(tile.flatten(1), kept.flatten(1))
+                tile.diagonal(start).zero_()
+            kept = tile
+            if mask is not None:
+                own = mask[chunk] if mask.ndim == 3 else mask
+                kept = tile * (own[rows].to(a.dtype) + own[:, rows].mT) / 2
+            losses[chunk] += torch.linalg.vecdot(tile.flatten(), kept.flatten(), dim=0)
             if need_grad:
-                for grad, xj, sign in ((grad_a, aj, 4), (grad_b, bj, -4)):
-                    torch.bmm(kept, xj[own], out=grad[own, rows]).mul_(sign * j.symmetry)
-        losses[own] = partial
+                torch.mm(kept, xj, out=grad_a[chunk, rows]).mul_(scale)
+                torch.mm(kept, yj, out=grad_b[chunk, rows]).mul_(-scale)
     return losses.to(a.dtype), grad_a, grad_b
-
-
-def _symmetrised_rows(mask: Tensor, own: slice, rows: slice, dtype: torch.dtype) -> Tensor:
-    """Rows of (M + M^t)/2 for some of the chunks."""
-    mask = mask[own] if mask.ndim == 3 else mask
-    return (mask[..., rows, :].to(dtype) + mask[..., rows].mT.to(dtype)) / 2

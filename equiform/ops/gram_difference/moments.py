@@ -41,9 +41,12 @@ def moments(
     loss, grad_moment = from_moments(m, j)
     grad_a, grad_b = a.new_empty(0), b.new_empty(0)
     if need_grad:
-        grad_a, grad_b = _gradient(a, b, grad_moment.to(a.dtype))
+        grad_a, grad_b = times_moments(a, b, grad_moment.to(a.dtype))
     if exclude_diagonal:
-        loss = loss - _subtract_diagonal(a, b, j, grad_a, grad_b, need_grad)
+        diagonal, diagonal_a, diagonal_b = diagonal_part(a, b, j)
+        loss = loss - diagonal
+        if need_grad:
+            grad_a, grad_b = grad_a.sub_(diagonal_a), grad_b.sub_(diagonal_b)
     # What is left of a perfect match is rounding, of either sign.
     return loss.clamp_min(0).to(a.dtype), grad_a, grad_b
 
@@ -73,24 +76,19 @@ def from_moments(m: Tensor, j: SignedPermutation) -> tuple[Tensor, Tensor]:
     return (kmk * m).sum((-2, -1)), 4 * kmk
 
 
-def _gradient(a: Tensor, b: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    """Both halves of [A, B] g."""
+def times_moments(a: Tensor, b: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """Both halves of [A, B] g, ``(c, n, d)`` each, for g of shape ``(c, 2d, 2d)``."""
     d = a.shape[-1]
     grad_a = torch.baddbmm(torch.bmm(a, g[:, :d, :d]), b, g[:, d:, :d])
     grad_b = torch.baddbmm(torch.bmm(a, g[:, :d, d:]), b, g[:, d:, d:])
     return grad_a, grad_b
 
 
-def _subtract_diagonal(
-    a: Tensor, b: Tensor, j: SignedPermutation, grad_a: Tensor, grad_b: Tensor, need_grad: bool
-) -> Tensor:
-    """The diagonal's part of the loss, ``(c,)`` in float64; its gradient is taken off in place."""
+def diagonal_part(a: Tensor, b: Tensor, j: SignedPermutation) -> tuple[Tensor, Tensor, Tensor]:
+    """What the pairs i = i add to the loss, ``(c,)`` in float64, and to the gradients."""
     aj, bj = j.apply(a), j.apply(b)
     # The two inner products agree near convergence, so they are compared in float64.
-    diagonal = (a.double() * aj).sum(-1) - (b.double() * bj).sum(-1)
-    if need_grad:
-        # ∇ D_ii² = 2 D_ii (1 + ε) a_i J.
-        weight = (2 * (1 + j.symmetry) * diagonal).to(a.dtype)[..., None]
-        grad_a.addcmul_(weight, aj, value=-1)
-        grad_b.addcmul_(weight, bj)
-    return diagonal.square().sum(-1)
+    difference = (a.double() * aj).sum(-1) - (b.double() * bj).sum(-1)
+    # ∇ D_ii² = 2 D_ii (1 + ε) a_i J.
+    weight = (2 * (1 + j.symmetry) * difference).to(a.dtype)[..., None]
+    return difference.square().sum(-1), weight * aj, -weight * bj

@@ -1,0 +1,75 @@
+"""How everything here is timed, and how its memory is measured."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+
+def median_ms(
+    steps: Mapping[str, Callable[[], object]], *, seconds: float = 3.0, device: str = "cpu"
+) -> dict[str, float]:
+    """Median milliseconds of each step, run in turns so that a busy machine slows all alike.
+
+    Args:
+        steps: what to time, by name.
+        seconds: about how long to time each; at least three runs.
+        device: where they run; CUDA steps are timed with events.
+    """
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for step in steps.values():
+        step()
+    for _ in range(1000):
+        running = [name for name, t in times.items() if len(t) < 3 or sum(t) < seconds * 1e3]
+        if not running:
+            break
+        for name in running:
+            times[name].append(_cuda_ms(steps[name]) if device == "cuda" else _cpu_ms(steps[name]))
+    return {name: statistics.median(t) for name, t in times.items()}
+
+
+def _cpu_ms(step: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    step()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def _cuda_ms(step: Callable[[], object]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    step()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end)
+
+
+def peak_extra_mb(code: str) -> float:
+    """Growth of the resident set while ``step()`` of a fresh Python process runs, in megabytes.
+
+    Args:
+        code: Python that defines ``step``; what it allocates before is not counted.
+    """
+    script = f"{code}\nfrom benchmarks.timing import growth_mb\nprint(growth_mb(step))\n"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+def growth_mb(step: Callable[[], object]) -> float:
+    """Peak resident set during ``step`` above the one before it (Linux)."""
+    before = _status_mb("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    step()
+    return _status_mb("VmHWM") - before
+
+
+def _status_mb(field: str) -> float:
+    text = Path("/proc/self/status").read_text()
+    return int(text.split(f"{field}:")[1].split()[0]) / 2**10
