@@ -161,7 +161,7 @@ _forward.__signature__ = inspect.signature(_forward)  # type: ignore[attr-define
 
 
 class _GramDifference(torch.autograd.Function):
-    """The op outside torch.compile: the registered one imports torch's compiler on its first call."""
+    """The op outside torch.compile; the registered one imports the compiler on its first call."""
 
     forward = staticmethod(_forward)
     setup_context = staticmethod(_setup_context)

@@ -56,7 +56,7 @@ def _whole(
     mask: Tensor | None,
     need_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """All chunks at once, each with its whole D: few calls, since calls are what small chunks cost."""
+    """All chunks at once, each with its whole D: calls are what small chunks cost."""
     aj, bj = j.apply(a), j.apply(b)
     difference = torch.bmm(aj, a.mT).baddbmm_(bj, b.mT, alpha=-1)
     if exclude_diagonal:
