@@ -190,6 +190,45 @@ def test_nan_is_not_hidden():
 
 
 @every_backend
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_half_precision_is_computed_in_float32(backend, half):
+    a, b = torch.randn(2, 9, 4).to(half)
+    got = gram_difference(a, b, MinkowskiForm(), backend=backend)
+    want = gram_difference(a.float(), b.float(), MinkowskiForm(), backend=backend)
+    assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize("exclude_diagonal", [False, True])
+@pytest.mark.parametrize("sigma", [1.0, 1e-2, 1e-4])
+def test_the_gauge_is_right_in_single_precision(sigma, exclude_diagonal, dtype):
+    b = torch.nn.functional.normalize(torch.randn(2, 600, 24, dtype=torch.float64), dim=-1)
+    t = EuclideanForm().isometry_group(24).sample(2, dtype=torch.float64)
+    a = (b @ t.mT + sigma * torch.randn_like(b)).to(dtype)
+    b = b.to(dtype)
+    results = []
+    for kind, route in ((torch.float64, "reference"), (dtype, "gauge")):
+        x, y = a.to(kind).requires_grad_(), b.to(kind).requires_grad_()
+        loss = gram_difference(
+            x, y, EuclideanForm(), exclude_diagonal=exclude_diagonal, backend=route
+        )
+        results.append((loss.detach(), *torch.autograd.grad(loss.sum(), (x, y))))
+    errors = [
+        float(torch.linalg.vector_norm(got.double() - want) / torch.linalg.vector_norm(want))
+        for want, got in zip(*results, strict=True)
+    ]
+    assert errors[0] <= 1e-5
+    assert max(errors[1:]) <= (5e-3 if dtype == torch.float32 else 1e-9)
+
+
+def test_the_gauge_is_for_the_euclidean_form():
+    a = torch.randn(5, 4)
+    with pytest.raises(ValueError, match="Euclidean"):
+        gram_difference(a, a, MinkowskiForm(), backend="gauge")
+    with pytest.raises(ValueError, match="mask"):
+        gram_difference(a, a, EuclideanForm(), mask=torch.ones(5, 5) > 0, backend="gauge")
+
+
+@every_backend
 def test_edges(backend):
     empty = torch.zeros(2, 0, 3)
     assert torch.equal(

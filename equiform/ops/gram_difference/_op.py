@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiform.ops.gram_difference.gauge import gauge
 from equiform.ops.gram_difference.gram import gram
 from equiform.ops.gram_difference.moments import moments
 from equiform.ops.gram_difference.signed_permutation import SignedPermutation
 
 #: Routes by name. Each takes ``(a, b, j)`` and keywords, and returns loss and gradients.
 ROUTES: dict[str, Callable[..., tuple[Tensor, Tensor, Tensor]]] = {
+    "gauge": gauge,
     "gram": gram,
     "moments": moments,
 }

@@ -41,22 +41,24 @@ def gram_difference(
     Differentiable any number of times; under ``torch.compile`` one opaque operator.
 
     Args:
-        a, b: embeddings before and after the transformation, shape ``(..., n, d)``, float32 or
-            float64, or their complex kin.
+        a, b: embeddings before and after the transformation, shape ``(..., n, d)``. Half precision
+            is computed in float32.
         form: the product whose Gram matrices are compared.
         weights: of the points, nonnegative constants, shape ``(..., n)``.
         mask: of the pairs, bool, shape ``(n, n)`` or ``(..., n, n)``.
         exclude_diagonal: leave out the pairs i = j.
         backend: ``"auto"``, or the name of a route, which then computes or raises:
             ``"gram"`` (tiles of the n×n difference, O(n d) memory), ``"moments"`` (d×d moments in
-            float64), ``"reference"`` (the n×n matrices, the definition).
+            float64), ``"gauge"`` (d×d moments after alignment, for the Euclidean form, where
+            float64 is slow), ``"reference"`` (the n×n matrices, the definition).
         gather_distributed: let pairs run over the rows of all ranks of the default process group,
             chunk by chunk; ranks may hold different n, and ``mask`` is then of the gathered rows.
             Every rank gets the global loss, and world size times the derivative in its own rows,
             so that DistributedDataParallel, which averages, ends at the derivative itself.
 
     Returns:
-        Shape ``(...)``, one real number a chunk.
+        Shape ``(...)``, one real number a chunk. It is 0 for n = 0, and NaN where an embedding is;
+        embeddings of norm up to 1e4 stay far from overflow in float32.
 
     Raises:
         ValueError: shapes differ, ``backend`` is unknown or cannot do what is asked.
@@ -73,6 +75,8 @@ def gram_difference(
         )
     form.check_embedding(a)
     form.check_embedding(b)
+    dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+    a, b = a.to(dtype), b.to(dtype)
     if weights is not None:
         # √w_i √w_j <a_i, a_j> = <√w_i a_i, √w_j a_j>: weights are a scaling of the points.
         root = weights.detach().sqrt()[..., None]

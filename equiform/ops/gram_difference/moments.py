@@ -79,8 +79,9 @@ def from_moments(m: Tensor, j: SignedPermutation) -> tuple[Tensor, Tensor]:
 def times_moments(a: Tensor, b: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
     """Both halves of [A, B] g, ``(c, n, d)`` each, for g of shape ``(c, 2d, 2d)``."""
     d = a.shape[-1]
-    grad_a = torch.baddbmm(torch.bmm(a, g[:, :d, :d]), b, g[:, d:, :d])
-    grad_b = torch.baddbmm(torch.bmm(a, g[:, :d, d:]), b, g[:, d:, d:])
+    grad_a, grad_b = torch.empty_like(a), torch.empty_like(b)
+    for grad, half in ((grad_a, g[..., :d]), (grad_b, g[..., d:])):
+        torch.bmm(a, half[:, :d], out=grad).baddbmm_(b, half[:, d:])
     return grad_a, grad_b
 
 
