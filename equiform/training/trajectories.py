@@ -1,0 +1,57 @@
+"""Trajectories: the path of an embedding while its input turns once around."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from equiform.training.clouds import Clouds
+
+
+def turns(num_angles: int = 73) -> Tensor:
+    """Rotations by 0 to 2π about the x, y and z axes.
+
+    Returns:
+        (3, num_angles, 3, 3) float32: axis, angle, and a matrix that acts on column vectors. The
+        first and the last angle are the same rotation.
+
+    Raises:
+        ValueError: ``num_angles`` is under 2.
+    """
+    if num_angles < 2:
+        raise ValueError(f"num_angles must be at least 2, got {num_angles}")
+    angles = torch.linspace(0, 2 * math.pi, num_angles, dtype=torch.float64)
+    # (L_k)_ij = -ε_kij generates the rotations about axis k.
+    generators = torch.zeros(3, 3, 3, dtype=torch.float64)
+    for k in range(3):
+        generators[k, (k + 2) % 3, (k + 1) % 3] = 1
+        generators[k, (k + 1) % 3, (k + 2) % 3] = -1
+    return torch.linalg.matrix_exp(angles[:, None, None] * generators[:, None]).float()
+
+
+@torch.no_grad()
+def trace(
+    encoder: Callable[[Clouds], tuple[Tensor, ...]], cloud: Tensor, rotations: Tensor
+) -> Tensor:
+    """Embeddings of one cloud under many rotations.
+
+    Args:
+        encoder: maps each batch that it is given to its embeddings, and returns them in a tuple.
+        cloud: points, shape ``(n, 3)``.
+        rotations: shape ``(..., 3, 3)``.
+
+    Returns:
+        Shape ``(..., d)``.
+    """
+    (z,) = encoder(Clouds.of(cloud @ rotations.flatten(0, -3).mT))
+    return z.unflatten(0, rotations.shape[:-2])
+
+
+def project_to_plane(z: Tensor) -> Tensor:
+    """The two leading principal components of all points together, ``(..., d) -> (..., 2)``."""
+    centred = z - z.flatten(0, -2).mean(0)
+    directions = torch.linalg.svd(centred.flatten(0, -2), full_matrices=False).Vh
+    return centred @ directions[:2].mT

@@ -1,0 +1,56 @@
+"""Whitening as the last layer of an encoder: embeddings that cannot collapse."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Whitening(nn.Module):
+    r"""Centre a batch and decorrelate it, :math:`z \mapsto L^{-1}(z - μ)` with :math:`LL^t = Σ`.
+
+    No encoder that ends in it can map all inputs to one point or onto one line, whatever the loss.
+    A batch norm is not enough: it scales each coordinate, and lets all of them be the same.
+
+    Like a batch norm it uses the statistics of the batch in train mode, and running ones in eval
+    mode.
+
+    Args:
+        features: d.
+        momentum: weight of a new batch in the running statistics, once 1 / momentum were seen;
+            until then they are plain means, so that a short run is not left with initial values.
+        shrinkage: ε, in (0, 1): Σ is the covariance of the batch, mixed with ε times its mean
+            variance, so that directions in which nothing varies are not blown up.
+
+    Shape:
+        ``(n, d) -> (n, d)``
+
+    Source: Ermolov et al., "Whitening for Self-Supervised Representation Learning", ICML 2021.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    num_batches: Tensor
+
+    def __init__(self, features: int, *, momentum: float = 0.1, shrinkage: float = 1e-3) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.shrinkage = shrinkage
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("covariance", torch.eye(features))
+        self.register_buffer("num_batches", torch.zeros((), dtype=torch.long))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Whitened embeddings."""
+        mean, covariance = self.mean, self.covariance
+        if self.training:
+            mean = z.mean(0)
+            covariance = (z - mean).mT @ (z - mean) / len(z)
+            self.num_batches += 1
+            weight = (1 / self.num_batches).clamp_min(self.momentum)
+            self.mean.lerp_(mean.detach(), weight)
+            self.covariance.lerp_(covariance.detach(), weight)
+        identity = torch.eye(len(mean), dtype=z.dtype, device=z.device)
+        scale = covariance.diagonal().mean()
+        lower = torch.linalg.cholesky(covariance.lerp(scale * identity, self.shrinkage))
+        return torch.linalg.solve_triangular(lower, (z - mean).mT, upper=False).mT
