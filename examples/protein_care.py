@@ -24,19 +24,16 @@ from torch import Tensor, nn
 from torch_geometric.loader import DataLoader
 
 from equiform import CARELoss, InfoNCELoss, InvarianceLoss, PairwiseEquivarianceLoss, UniformityLoss
-from equiform.augment import CloudBatch, rotate_chunks
+from equiform.augment import CloudBatch, reorient, rotate_chunks, tilt
 from equiform.data import ProteinDataset
 from equiform.manifolds import Sphere
-from equiform.nn import DeepSets
+from equiform.nn import DeepSets, Whitening
 from equiform.training import (
     CheckpointError,
     History,
-    Whitening,
     fit,
     load_chains,
     measure_rotations,
-    reorient,
-    tilt,
     trace_chains,
     versions,
     write_comparison,

@@ -1,4 +1,4 @@
-"""Haar-random rotations, and one rotation shared by all clouds of a chunk.
+"""Rotations of point clouds: shared by a chunk, one for each cloud, or small.
 
 The pairwise loss compares pairs of clouds to which the *same* transformation was applied
 (CARE, Gupta et al., ICLR 2024, Algorithm 1); `rotate_chunks` provides it.
@@ -7,10 +7,13 @@ The pairwise loss compares pairs of clouds to which the *same* transformation wa
 from __future__ import annotations
 
 import copy
+import math
 from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
+
+from equiform.groups import SpecialOrthogonal
 
 
 class CloudBatch(Protocol):
@@ -108,3 +111,43 @@ def rotate_chunks(
     rotated = copy.copy(batch)
     rotated.pos = torch.einsum("nij,nj->ni", of_point, pos)
     return rotated, rotations
+
+
+def reorient(batch: BatchT, *, generator: torch.Generator | None = None) -> BatchT:
+    """Turn each cloud by a Haar-random rotation of its own: no pose of a file is special.
+
+    Args:
+        batch: a PyG ``Batch`` or alike; not written to.
+        generator: source of randomness.
+    """
+    return rotate_chunks(batch, len(batch.ptr) - 1, generator=generator)[0]
+
+
+def tilt(batch: BatchT, max_degrees: float, *, generator: torch.Generator | None = None) -> BatchT:
+    """Turn each cloud a little, about a uniform axis by a uniform angle: a view to be invariant to.
+
+    Contrastive learning wants *approximate* invariance. Between views that differ by any rotation
+    it would remove the orientation, which is what equivariance is to structure.
+
+    Args:
+        batch: a PyG ``Batch`` or alike, in three dimensions; not written to.
+        max_degrees: largest angle, in (0, 180].
+        generator: source of randomness.
+
+    Raises:
+        ValueError: the batch has no points in three dimensions, or the angle is out of range.
+    """
+    if batch.pos is None or batch.pos.shape[-1] != 3:
+        raise ValueError("tilt needs a batch with batch.pos of shape (N, 3)")
+    if not 0 < max_degrees <= 180:
+        raise ValueError(f"max_degrees must be in (0, 180], got {max_degrees}")
+    num_clouds = len(batch.ptr) - 1
+    axis = torch.nn.functional.normalize(torch.randn(num_clouds, 3, generator=generator), dim=-1)
+    angle = math.radians(max_degrees) * torch.rand(num_clouds, 1, 1, generator=generator)
+    # The columns of the cross product with an axis generate the rotation about it.
+    skew = torch.linalg.cross(axis.unsqueeze(1), torch.eye(3).expand(num_clouds, 3, 3)).mT
+    rotations = SpecialOrthogonal(3).exp(angle * skew).to(batch.pos)
+    of_point = rotations.repeat_interleave(batch.ptr.diff(), dim=0)
+    tilted = copy.copy(batch)
+    tilted.pos = torch.einsum("nij,nj->ni", of_point, batch.pos)
+    return tilted

@@ -13,7 +13,10 @@ from equiform.forms import EuclideanForm, Form
 class CarriesForm(Protocol):
     """A geometry with a form; every equiform manifold is one."""
 
-    form: Form
+    @property
+    def form(self) -> Form:
+        """The form of the ambient space."""
+        ...
 
 
 class PairwiseEquivarianceLoss(nn.Module):

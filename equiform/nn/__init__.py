@@ -8,10 +8,11 @@ from equiform._extras import load_lazily
 
 if TYPE_CHECKING:
     from equiform.nn.deepsets import DeepSets
+    from equiform.nn.whitening import Whitening
 
-__all__ = ["DeepSets"]
+__all__ = ["DeepSets", "Whitening"]
 
-_SUBMODULE_OF = {"DeepSets": "deepsets"}
+_SUBMODULE_OF = {"DeepSets": "deepsets", "Whitening": "whitening"}
 
 
 def __getattr__(name: str) -> Any:

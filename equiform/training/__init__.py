@@ -11,7 +11,7 @@ from equiform._extras import load_lazily
 
 if TYPE_CHECKING:
     from equiform.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-    from equiform.training.clouds import Clouds, principal_axes, reorient, tilt
+    from equiform.training.clouds import Clouds, principal_axes
     from equiform.training.log import format_table, versions, write_json
     from equiform.training.loop import History, fit
     from equiform.training.plots import plot_axis_error, plot_trajectories
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         write_comparison,
     )
     from equiform.training.trajectories import project_to_plane, trace, turns
-    from equiform.training.whitening import Whitening
 
 _SUBMODULE_OF = {
     "AxisError": "probe",
@@ -37,7 +36,6 @@ _SUBMODULE_OF = {
     "Clouds": "clouds",
     "History": "loop",
     "LinearProbe": "probe",
-    "Whitening": "whitening",
     "fit": "loop",
     "fit_ridge": "probe",
     "format_table": "log",
@@ -49,10 +47,8 @@ _SUBMODULE_OF = {
     "principal_axes": "clouds",
     "probe_axis": "probe",
     "project_to_plane": "trajectories",
-    "reorient": "clouds",
     "require_frozen": "probe",
     "save_checkpoint": "checkpoint",
-    "tilt": "clouds",
     "trace": "trajectories",
     "trace_chains": "proteins",
     "turns": "trajectories",
@@ -67,7 +63,6 @@ __all__ = [
     "Clouds",
     "History",
     "LinearProbe",
-    "Whitening",
     "fit",
     "fit_ridge",
     "format_table",
@@ -79,10 +74,8 @@ __all__ = [
     "principal_axes",
     "probe_axis",
     "project_to_plane",
-    "reorient",
     "require_frozen",
     "save_checkpoint",
-    "tilt",
     "trace",
     "trace_chains",
     "turns",

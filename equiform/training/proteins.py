@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equiform.augment import rotate_chunks
+from equiform.augment import reorient, rotate_chunks
 from equiform.data import ProteinDataset, download_entries, entry_ids
 from equiform.forms import EuclideanForm
 from equiform.metrics import WahbaError, equivariance_metrics
-from equiform.training.clouds import Clouds, principal_axes, reorient
+from equiform.training.clouds import Clouds, principal_axes
 from equiform.training.log import format_table, write_json
 from equiform.training.plots import plot_axis_error, plot_trajectories
 from equiform.training.probe import probe_axis, require_frozen

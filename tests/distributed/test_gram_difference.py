@@ -1,4 +1,4 @@
-"""The pairwise loss over the batch of several ranks equals that of one process on the whole batch."""
+"""The pairwise loss over the batch of several ranks equals that of one process on all of it."""
 
 import pytest
 import torch

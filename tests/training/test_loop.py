@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from equiform.training import CheckpointError, Whitening, fit
+from equiform.nn import Whitening
+from equiform.training import CheckpointError, fit
 
 
 class InterruptedTrainingError(Exception):
