@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
-from equiform.forms import EuclideanForm
 from equiform.functional._views import full_precision
+from equiform.ops import log_partition
+from equiform.ops.distributed import gather_rows
 
 
 class SupportsSimilarity(Protocol):
-    """A geometry that scores pairs of points; every equiform manifold is one."""
+    """A geometry that scores pairs of points; every equiform manifold is one.
+
+    One whose similarity is the inner product may say so by an attribute
+    ``inner_product_similarity = True``; its pairs are then scored by the streaming kernels.
+    """
 
     def similarity(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits of all pairs, ``(n, d), (m, d) -> (n, m)``; larger is closer."""
+        """Logits of all pairs, ``(..., n, d), (..., m, d) -> (..., n, m)``; larger is closer."""
         ...
 
 
@@ -33,23 +41,38 @@ def info_nce(
     temperature: float = 0.5,
     *,
     manifold: SupportsSimilarity | None = None,
+    gather_distributed: bool = False,
+    backend: str = "auto",
 ) -> Tensor:
     r"""NT-Xent over the 2n views: each view is to find its partner among the 2n - 1 others.
 
     .. math:: \frac{1}{2n} \sum_i \Big[\log \sum_{j \ne i} e^{s_{ij}/τ} - s_{i,i'}/τ\Big]
 
+    Memory is linear in n.
+
     Args:
         z1, z2: embeddings of the two views, shape ``(n, d)``.
         temperature: τ, positive.
         manifold: scores the pairs; inner products unless given.
+        gather_distributed: run over the global batch; ranks may hold different n. Every rank
+            returns the global loss, and DistributedDataParallel's average of the parameter
+            gradients is that of one process on the whole batch. Differentiable once.
+        backend: see :func:`equiform.ops.log_partition`.
 
     Returns:
         A scalar; with one pair it is 0, there being nothing to contrast with.
 
+    Raises:
+        ValueError: shapes differ, τ is not positive, or the backend does not fit.
+
     Source: Chen et al., ICML 2020, eq. 1; the released CARE code at the same τ.
     """
-    logits, positives = _view_logits(z1, z2, temperature, manifold)
-    return (logits.logsumexp(-1) - positives).mean()
+    positives, negatives = _view_logits(
+        z1, z2, temperature, manifold, gather_distributed=gather_distributed, backend=backend
+    )
+    # log(e^p + e^n) - p = -log sigmoid(p - n), without the cancellation: a loss near zero is right
+    # to its last digits, where the difference of two logarithms has those of s/τ.
+    return -logsigmoid(positives - negatives).mean()
 
 
 @full_precision
@@ -59,6 +82,8 @@ def info_nce_terms(
     temperature: float = 0.5,
     *,
     manifold: SupportsSimilarity | None = None,
+    gather_distributed: bool = False,
+    backend: str = "auto",
 ) -> InfoNCETerms:
     r"""Alignment and uniformity parts of InfoNCE, as the released CARE code reports them.
 
@@ -70,13 +95,17 @@ def info_nce_terms(
         z1, z2: embeddings of the two views, shape ``(n, d)`` with n at least 2.
         temperature: τ, positive.
         manifold: scores the pairs; inner products unless given.
+        gather_distributed, backend: as in :func:`info_nce`; n is then that of the global batch.
+
+    Raises:
+        ValueError: as :func:`info_nce`, and where n is 1.
     """
-    logits, positives = _view_logits(z1, z2, temperature, manifold)
-    if len(z1) < 2:
+    positives, negatives = _view_logits(
+        z1, z2, temperature, manifold, gather_distributed=gather_distributed, backend=backend
+    )
+    if len(positives) < 2:
         raise ValueError("info_nce_terms needs at least two pairs to have negatives, got n=1")
-    partner = torch.arange(len(logits), device=logits.device).roll(len(z1))
-    negatives = logits.scatter(-1, partner[:, None], -torch.inf)
-    return InfoNCETerms(-positives.mean(), negatives.logsumexp(-1).mean())
+    return InfoNCETerms(-positives.mean(), negatives.mean())
 
 
 @full_precision
@@ -86,26 +115,36 @@ def uniformity(
     temperature: float = 1.0,
     *,
     manifold: SupportsSimilarity | None = None,
+    gather_distributed: bool = False,
+    backend: str = "auto",
 ) -> Tensor:
     r"""How unevenly a view spreads: :math:`\log \mathrm{E}_{x \ne x'} e^{s(x, x')/τ}`.
 
     The mean over both views; pairs are of distinct inputs within one view. On the unit sphere it
-    is at most 1/τ, reached when all embeddings coincide.
+    is at most 1/τ, reached when all embeddings coincide. Memory is linear in n.
 
     Args:
         z1, z2: embeddings of the two views, shape ``(n, d)`` with n at least 2.
         temperature: τ, positive.
         manifold: scores the pairs; inner products unless given.
+        gather_distributed, backend: as in :func:`info_nce`; n is then that of the global batch.
+
+    Raises:
+        ValueError: as :func:`info_nce`, and where n is 1.
 
     Source: Gupta et al., ICLR 2024, L_unif (there τ = 1); Wang & Isola, ICML 2020, with
     t = 1/(2τ), up to an additive constant.
     """
-    n = len(z1)
+    views = [
+        _log_partition(
+            z, temperature, manifold, gather_distributed=gather_distributed, backend=backend
+        )
+        for z in (z1, z2)
+    ]
+    n = len(views[0])
     if n < 2:
         raise ValueError(f"uniformity needs at least two embeddings, got n={n}")
-    views = [_off_diagonal_logits(z, temperature, manifold) for z in (z1, z2)]
-    log_sums = torch.stack([logits.flatten().logsumexp(0) for logits in views])
-    return log_sums.mean() - torch.log(log_sums.new_tensor(n * (n - 1)))
+    return torch.stack(views).logsumexp(-1).mean() - math.log(n * (n - 1))
 
 
 @full_precision
@@ -123,22 +162,64 @@ def invariance(z1: Tensor, z2: Tensor) -> Tensor:
     return torch.linalg.vector_norm(z1 - z2, dim=-1).mean()
 
 
-def _off_diagonal_logits(
-    z: Tensor, temperature: float, manifold: SupportsSimilarity | None
+def _log_partition(
+    z: Tensor,
+    temperature: float,
+    manifold: SupportsSimilarity | None,
+    *,
+    group: int = 1,
+    gather_distributed: bool,
+    backend: str,
 ) -> Tensor:
-    """Similarities over temperature of all pairs, shape ``(n, n)``, -inf on the diagonal."""
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    """Log-partitions of the rows of z at a temperature; see :func:`equiform.ops.log_partition`."""
     if z.ndim != 2:
         raise ValueError(f"contrastive terms need embeddings of shape (n, d), got {tuple(z.shape)}")
-    scores = (EuclideanForm().gram(z) if manifold is None else manifold.similarity(z)) / temperature
-    return scores.masked_fill(torch.eye(len(z), dtype=torch.bool, device=z.device), -torch.inf)
+    score = _score(manifold, temperature)
+    if score is None:
+        z = z * temperature**-0.5  # the logits are then its inner products
+    return log_partition(
+        z, group=group, score=score, gather_distributed=gather_distributed, backend=backend
+    )
 
 
 def _view_logits(
-    z1: Tensor, z2: Tensor, temperature: float, manifold: SupportsSimilarity | None
+    z1: Tensor,
+    z2: Tensor,
+    temperature: float,
+    manifold: SupportsSimilarity | None,
+    *,
+    gather_distributed: bool,
+    backend: str,
 ) -> tuple[Tensor, Tensor]:
-    """Logits of the 2n views, -inf on the diagonal, and of their partners, ``(2n,)``."""
-    logits = _off_diagonal_logits(torch.cat([z1, z2]), temperature, manifold)
-    positives = logits.diagonal(len(z1))
-    return logits, torch.cat([positives, positives])
+    """Of all pairs of views: logits ``(n, 1)`` and both log-partitions of the negatives ``(n, 2)``.
+
+    The views are interleaved: partners are then neighbours on every rank, however many pairs it
+    holds.
+    """
+    negatives = _log_partition(
+        torch.stack([z1, z2], dim=1).flatten(0, 1),
+        temperature,
+        manifold,
+        group=2,
+        gather_distributed=gather_distributed,
+        backend=backend,
+    )
+    score = _score(manifold, temperature)
+    if score is None:
+        positives = (z1 * z2).sum(-1, keepdim=True) / temperature
+    else:
+        positives = score(z1.unsqueeze(1), z2.unsqueeze(1)).squeeze(-1)
+    if gather_distributed:
+        positives, _ = gather_rows(positives, replicated=True)
+    return positives, negatives.unflatten(0, (-1, 2))
+
+
+def _score(
+    manifold: SupportsSimilarity | None, temperature: float
+) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """Logits of all pairs; None for inner products over temperature, which have an op."""
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    if manifold is None or getattr(manifold, "inner_product_similarity", False):
+        return None
+    return lambda x, y: manifold.similarity(x, y) / temperature

@@ -30,6 +30,8 @@ class EmbeddingManifold(geoopt.manifolds.Manifold):
 
     #: The bilinear form of the ambient space.
     form: BilinearForm
+    #: Whether :meth:`similarity` is the plain inner product of the coordinates.
+    inner_product_similarity: bool = False
 
     @abc.abstractmethod
     def project(self, z: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ class Sphere(EmbeddingManifold, geoopt.Sphere):
     """
 
     form = EuclideanForm()
+    #: Contrastive losses may score pairs by their streaming kernels.
+    inner_product_similarity = True
     __scaling__ = geoopt.Sphere.__scaling__.copy()
 
     def __init__(self) -> None:

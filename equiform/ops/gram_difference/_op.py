@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -9,16 +10,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiform.ops._triton import require_triton
 from equiform.ops.gram_difference.gauge import gauge
 from equiform.ops.gram_difference.gram import gram
 from equiform.ops.gram_difference.moments import moments
 from equiform.ops.gram_difference.signed_permutation import SignedPermutation
+
+
+def _triton(a: Tensor, *arguments: Any, **options: Any) -> tuple[Tensor, Tensor, Tensor]:
+    require_triton(a)
+    kernels = importlib.import_module("equiform.ops.gram_difference.triton_gram")
+    return kernels.triton_gram(a, *arguments, **options)
+
 
 #: Routes by name. Each takes ``(a, b, j)`` and keywords, and returns loss and gradients.
 ROUTES: dict[str, Callable[..., tuple[Tensor, Tensor, Tensor]]] = {
     "gauge": gauge,
     "gram": gram,
     "moments": moments,
+    "triton": _triton,
 }
 
 

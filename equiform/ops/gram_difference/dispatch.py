@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from equiform.forms import BilinearForm, Form, Joint
+from equiform.ops._triton import triton_runs
 from equiform.ops.distributed import gather_rows, world_size
 from equiform.ops.gram_difference import reference
 from equiform.ops.gram_difference._op import ROUTES, call
@@ -48,9 +49,12 @@ def gram_difference(
         mask: of the pairs, bool, shape ``(n, n)`` or ``(..., n, n)``.
         exclude_diagonal: leave out the pairs i = j.
         backend: ``"auto"``, or the name of a route, which then computes or raises:
-            ``"gram"`` (tiles of the n×n difference, O(n d) memory), ``"moments"`` (d×d moments in
-            float64), ``"gauge"`` (d×d moments after alignment, for the Euclidean form, where
-            float64 is slow), ``"reference"`` (the n×n matrices, the definition).
+
+            * ``"gram"``: tiles of the n×n difference, O(n d) memory;
+            * ``"triton"``: the same in fused kernels, on CUDA;
+            * ``"moments"``: d×d moments in float64;
+            * ``"gauge"``: d×d moments after alignment, where float64 is slow; Euclidean form only;
+            * ``"reference"``: the n×n matrices themselves, the definition.
         gather_distributed: let pairs run over the rows of all ranks of the default process group,
             chunk by chunk; ranks may hold different n, and ``mask`` is then of the gathered rows.
             Every rank gets the global loss, and world size times the derivative in its own rows,
@@ -118,6 +122,8 @@ def _single_form(
         return sum(losses[1:], start=losses[0]).reshape(batch)
     if backend == "auto":
         backend = choose_route(n, a.shape[-1], a.device, masked=mask is not None)
+        if backend == "gram" and triton_runs(a):
+            backend = "triton"
     need_grad = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     losses = [
         call(a, b, j.index, j.sign, j.symmetry, mask, exclude_diagonal, backend, need_grad)[0]

@@ -1,0 +1,74 @@
+"""The log-partition op: arguments checked, then one of its implementations."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from equiform.forms import EuclideanForm
+from equiform.ops.distributed import gather_rows, world_size
+from equiform.ops.info_nce import _op, reference, similarity
+from equiform.ops.info_nce.gathered import GatheredLogPartition
+
+BACKENDS = ("auto", "reference", "tiled", "triton")
+
+
+def log_partition(
+    x: Tensor,
+    *,
+    group: int = 1,
+    score: similarity.Similarity | None = None,
+    gather_distributed: bool = False,
+    backend: str = "auto",
+) -> Tensor:
+    r"""Log-partition of every row: what a contrastive loss sums over its negatives.
+
+    .. math:: \ell_i = \log \sum_{j \notin g(i)} e^{s(x_i, x_j)}
+
+    g(i) are the ``group`` consecutive rows that row i belongs to: itself, or with ``group=2``
+    and interleaved views itself and its partner. It is -inf where there is no other group. Memory
+    is linear in m, in the backward pass too.
+
+    Args:
+        x: rows, shape ``(m, d)``, m a multiple of ``group``; float32 or float64.
+        group: size of the groups.
+        score: s, differentiable, ``(r, d), (m, d) -> (r, m)``; the inner product unless given.
+            Its own parameters get gradients too.
+        gather_distributed: run over the rows of all ranks, which may hold different numbers of
+            them. Every rank must compute the same from the result; the gradient of its rows is
+            then world size times the true one, which DistributedDataParallel averages to it.
+        backend: ``"tiled"``, row tiles over BLAS; ``"triton"``, streaming kernels for inner
+            products on CUDA; ``"reference"``, all m×m logits at once; ``"auto"``, triton where it
+            runs, else tiles. A backend that is named computes or raises.
+
+    Returns:
+        Shape ``(m,)``; with ``gather_distributed`` the rows of all ranks, in order of rank.
+
+    Raises:
+        ValueError: a shape or the backend does not fit.
+        TypeError: x is not real floating-point.
+        ImportError: ``backend="triton"`` without triton installed.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    if x.ndim != 2 or group < 1 or len(x) == 0 or len(x) % group:
+        raise ValueError(
+            f"log_partition needs rows of shape (m, d), m a positive multiple of group={group}, "
+            f"got {tuple(x.shape)}"
+        )
+    EuclideanForm().check_embedding(x)
+    gather = gather_distributed and world_size() > 1
+    if score is not None:
+        if backend == "triton":
+            raise ValueError("backend='triton' takes inner products only; use 'auto' or 'tiled'")
+        rows, own = gather_rows(x) if gather else (x, range(len(x)))
+        tiled = backend != "reference"
+        partition = similarity.log_partition(score, rows, group=group, rows=own, tiled=tiled)
+        return gather_rows(partition, replicated=True)[0] if gather else partition
+    x = x.contiguous()
+    if backend == "reference":
+        return reference.log_partition(
+            gather_rows(x, replicated=True)[0] if gather else x, group=group
+        )
+    if gather:
+        return GatheredLogPartition.apply(x, group, backend)  # type: ignore[return-value]
+    return _op.call(x, group, backend)
