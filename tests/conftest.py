@@ -1,10 +1,22 @@
 """Settings that every suite shares."""
 
+import importlib.util
 import os
 
 import hypothesis
 import pytest
 import torch
+
+if torch.cuda.is_available():
+    # What cuBLAS asks for where torch.use_deterministic_algorithms is on.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+else:
+    # Without a GPU, Triton's kernels run in its interpreter. Triton reads this when it is imported,
+    # which other packages do on their own: so it is set here, before any test module.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+#: Triton is an extra, and not on every platform.
+collect_ignore_glob = [] if importlib.util.find_spec("triton") else ["ops/test_*triton*.py"]
 
 # Timings vary too much between machines for deadlines; on CI the same examples are drawn each time.
 hypothesis.settings.register_profile(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from equiform.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
     from equiform.training.clouds import Clouds, principal_axes
     from equiform.training.log import format_table, versions, write_json
-    from equiform.training.loop import History, fit
+    from equiform.training.loop import Batches, History, fit
     from equiform.training.plots import plot_axis_error, plot_trajectories
     from equiform.training.probe import (
         AxisError,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _SUBMODULE_OF = {
     "AxisError": "probe",
+    "Batches": "loop",
     "CheckpointError": "checkpoint",
     "Clouds": "clouds",
     "History": "loop",
@@ -59,6 +60,7 @@ _SUBMODULE_OF = {
 
 __all__ = [
     "AxisError",
+    "Batches",
     "CheckpointError",
     "Clouds",
     "History",

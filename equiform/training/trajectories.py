@@ -15,8 +15,8 @@ def turns(num_angles: int = 73) -> Tensor:
     """Rotations by 0 to 2π about the x, y and z axes.
 
     Returns:
-        (3, num_angles, 3, 3) float32: axis, angle, and a matrix that acts on column vectors. The
-        first and the last angle are the same rotation.
+        Shape ``(3, num_angles, 3, 3)``, float32, by axis and angle; matrices act on column vectors.
+        The first and the last angle are the same rotation.
 
     Raises:
         ValueError: ``num_angles`` is under 2.
