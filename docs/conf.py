@@ -49,7 +49,7 @@ nitpick_ignore_regex = [
     # autodoc shows the annotations of attributes as they are written, without their module.
     (r"py:class", r"Tensor|Form"),
     # Private types and type variables in public signatures have no page.
-    (r"py:class", r"equiform\.(\w+\.)*(_\w+|Batch(T|_co)?)"),
+    (r"py:(class|obj)", r"equiform\.(\w+\.)*(_\w+|Batch(T|_co)?)"),
 ]
 
 # A package whose names load on first use shows them to autodoc only once they are loaded.
