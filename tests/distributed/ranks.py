@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -18,20 +17,19 @@ def on_ranks(size: int, check: Callable[..., Any], folder: Path, *args: Any) -> 
 
     ``check`` is a function of a module and returns what ``torch.save`` takes.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    mp.spawn(_worker, (size, port, check, str(folder), args), nprocs=size)
+    mp.spawn(_worker, (size, check, str(folder), args), nprocs=size)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(size)]
 
 
 def _worker(
-    rank: int, size: int, port: int, check: Callable[..., Any], folder: str, args: tuple[Any, ...]
+    rank: int, size: int, check: Callable[..., Any], folder: str, args: tuple[Any, ...]
 ) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=size
-    )
+    # Through a file: a port that is free now may be taken when the ranks come to meet there.
+    meeting = f"file://{folder}/meeting"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
     torch.save(check(rank, size, *args), Path(folder) / f"{rank}.pt")
+    # No rank leaves while another still talks to it.
+    dist.barrier()
     dist.destroy_process_group()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 import torch
@@ -78,9 +77,10 @@ def gram_difference(
             f"backend must be 'auto', 'reference' or one of {sorted(ROUTES)}, got {backend!r}"
         )
     form.check_embedding(a)
-    form.check_embedding(b)
-    dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
-    a, b = a.to(dtype), b.to(dtype)
+    if a.dtype != b.dtype or a.dtype.itemsize < 4:
+        form.check_embedding(b)
+        dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+        a, b = a.to(dtype), b.to(dtype)
     if weights is not None:
         # √w_i √w_j <a_i, a_j> = <√w_i a_i, √w_j a_j>: weights are a scaling of the points.
         root = weights.detach().sqrt()[..., None]
@@ -114,7 +114,8 @@ def _single_form(
     parts = lower(form, d, a.real.dtype, a.device)
     if form.sesquilinear:
         a, b = (torch.cat([z.real, z.imag], dim=-1) for z in (a, b))
-    a, b = (z.reshape(math.prod(batch), n, z.shape[-1]) for z in (a, b))
+    # Not reshape: it would put a node into the graph even where (c, n, d) is what there is.
+    a, b = (z.flatten(0, -3) if batch else z[None] for z in (a, b))
     if mask is not None:
         mask = mask.expand(*batch, n, n).reshape(-1, n, n) if mask.ndim > 2 else mask
     if gather:
@@ -129,7 +130,8 @@ def _single_form(
         call(a, b, j.index, j.sign, j.symmetry, mask, exclude_diagonal, backend, need_grad)[0]
         for j in parts
     ]
-    return sum(losses[1:], start=losses[0]).reshape(batch)
+    loss = sum(losses[1:], start=losses[0])
+    return loss if len(batch) == 1 else loss.reshape(batch)
 
 
 def choose_route(n: int, d: int, device: torch.device, *, masked: bool) -> str:

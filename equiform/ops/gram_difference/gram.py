@@ -65,8 +65,11 @@ def _whole(
     losses = torch.linalg.vecdot(difference.flatten(1), kept.flatten(1))
     if not need_grad:
         return losses, a.new_empty(0), b.new_empty(0)
+    # With beta=0 the first argument lends its shape only: the product and its scale in one call.
     scale = 4 * j.symmetry
-    return losses, torch.bmm(kept, aj).mul_(scale), torch.bmm(kept, bj).mul_(-scale)
+    grad_a = torch.baddbmm(a, kept, aj, beta=0, alpha=scale)
+    grad_b = torch.baddbmm(b, kept, bj, beta=0, alpha=-scale)
+    return losses, grad_a, grad_b
 
 
 def _tiled(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 
 from equiform.ops.gram_difference.signed_permutation import SignedPermutation
 
 #: Rows that are widened to float64 at a time.
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 2048
 
 
 def moments(
@@ -54,15 +56,17 @@ def moments(
 def second_moments(a: Tensor, b: Tensor) -> Tensor:
     """M = [A, B]^t [A, B] in float64, ``(c, n, d), (c, n, d) -> (c, 2d, 2d)``."""
     c, n, d = a.shape
-    m = a.new_zeros(c, 2, 2, d, d, dtype=torch.float64)
+    m = a.new_zeros(c, 2 * d, 2 * d, dtype=torch.float64)
+    # Of the symmetric M the blocks above the diagonal, each half of A^t A and B^t B on its own.
+    cuts = [0, d // 2, d, d + d // 2, 2 * d]
     for start in range(0, n, BLOCK_ROWS):
-        x = a[:, start : start + BLOCK_ROWS].double()
-        y = b[:, start : start + BLOCK_ROWS].double()
-        m[:, 0, 0].baddbmm_(x.mT, x)
-        m[:, 0, 1].baddbmm_(x.mT, y)
-        m[:, 1, 1].baddbmm_(y.mT, y)
-    m[:, 1, 0] = m[:, 0, 1].mT
-    return m.transpose(2, 3).reshape(c, 2 * d, 2 * d)
+        rows = slice(start, start + BLOCK_ROWS)
+        z = torch.cat([a[:, rows], b[:, rows]], dim=-1).double()
+        for low, high in itertools.pairwise(cuts):
+            m[:, low:high, low:].baddbmm_(z[..., low:high].mT, z[..., low:])
+    for low, high in itertools.pairwise(cuts):
+        m[:, high:, low:high] = m[:, low:high, high:].mT
+    return m
 
 
 def from_moments(m: Tensor, j: SignedPermutation) -> tuple[Tensor, Tensor]:
