@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 import torch
 
-import equiform.ops.gram_difference.dispatch as dispatch
 from benchmarks.gram_difference import make, step_of
 from benchmarks.timing import median_ms
 from equiform import EuclideanForm
 from equiform.ops import gram_difference
+from equiform.ops.gram_difference.dispatch import CROSSOVERS_FILE
 
 
 def faster(n: int, d: int, device: str) -> str:
@@ -58,9 +57,8 @@ def main() -> None:
     }
     print(device, entry)
     if arguments.write:
-        path = Path(dispatch.__file__).with_name("crossovers.json")
-        table = json.loads(path.read_text()) | {device: entry}
-        path.write_text(json.dumps(table, indent=2) + "\n")
+        table = json.loads(CROSSOVERS_FILE.read_text()) | {device: entry}
+        CROSSOVERS_FILE.write_text(json.dumps(table, indent=2) + "\n")
 
 
 if __name__ == "__main__":
