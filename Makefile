@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types check test-slow docs benchmark clean
+.PHONY: help demo test lint types check test-slow mutants docs benchmark clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ check: $(VENV)/.dev  ## The fast tests.
 
 test-slow: $(VENV)/.dev  ## The tests that take minutes.
 	$(BIN)/python -m pytest -m slow -q
+
+mutants: $(VENV)/.dev  ## Break the library line by line; every mutant must fail the tests.
+	$(BIN)/python -m tests.mutants
 
 docs: $(VENV)/.dev  ## Build the documentation, strictly and offline, into docs/_build/html.
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

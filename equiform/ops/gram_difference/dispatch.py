@@ -123,8 +123,11 @@ def _single_form(
         return sum(losses[1:], start=losses[0]).reshape(batch)
     if backend == "auto":
         backend = choose_route(n, a.shape[-1], a.device, masked=mask is not None)
+        euclidean = all(j.index is None and j.sign is None for j in parts)
         if backend == "gram" and triton_runs(a):
             backend = "triton"
+        elif backend == "moments" and euclidean and float64_is_slow(a):
+            backend = "gauge"
     need_grad = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     losses = [
         call(a, b, j.index, j.sign, j.symmetry, mask, exclude_diagonal, backend, need_grad)[0]
@@ -146,3 +149,17 @@ def choose_route(n: int, d: int, device: torch.device, *, masked: bool) -> str:
     table = CROSSOVERS[device.type]
     many = n >= max(table["moments_from_n_over_d"] * d, table["moments_from_n"])
     return "moments" if many and not masked else "gram"
+
+
+def float64_is_slow(x: Tensor) -> bool:
+    """Whether x is float32 on a GPU with 1/32 of the float32 rate, or less, in float64."""
+    if not x.is_cuda or x.dtype != torch.float32:
+        return False
+    # The data-centre chips of each generation (P100, V100, A100, H100, B200) have fast float64.
+    return torch.cuda.get_device_capability(x.device) not in {
+        (6, 0),
+        (7, 0),
+        (8, 0),
+        (9, 0),
+        (10, 0),
+    }
