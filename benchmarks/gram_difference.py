@@ -102,7 +102,7 @@ def floor_step(c: int, n: int, d: int, device: str, route: str) -> Callable[[], 
 def row(c: int, n: int, d: int, device: str) -> list[str]:
     """One case, as the cells of the table."""
     a, b = make(c, n, d, device)
-    route = choose_route(n, d, torch.device(device), masked=False)
+    route = choose_route(a, masked=False, euclidean=True)
     steps = {"ours": step_of(ours, a, b), "floor": floor_step(c, n, d, device, route)}
     if c * n <= DENSE_LIMIT:
         compiled = torch.compile(rivals.eager)

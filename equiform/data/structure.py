@@ -12,7 +12,8 @@ What a reader can know of a file that was cut short:
 * A PDB file without those records, or an mmCIF file without separators, that was cut exactly
   between two records cannot be told from a shorter one. It then reads as a prefix of the residues,
   all at their true positions, except that an alternative conformation of the last residue may be
-  missing. Inside a record the cut is detected.
+  missing. Inside a record the cut is detected, but in the very last token of an mmCIF file
+  without separators, which then reads as a shorter token.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from equiform.forms import BilinearForm, EuclideanForm, HermitianForm, sigma
 from equiform.groups import IsometryGroup
+from equiform.groups._base import relative_error
 
 
 def effective_rank(z: Tensor) -> Tensor:
@@ -60,9 +61,7 @@ def wahba_error(
     if held_out is None:
         return fit.residual
     b, a = held_out
-    difference = torch.linalg.matrix_norm(a - b @ fit.matrix.mT)
-    norm = torch.linalg.matrix_norm(a)
-    return torch.where(norm > 0, difference / norm.where(norm > 0, 1), difference)
+    return relative_error(a, b @ fit.matrix.mT)
 
 
 def relative_equivariance(

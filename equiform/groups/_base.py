@@ -34,6 +34,12 @@ class Recovery(NamedTuple):
     identifiable: Tensor
 
 
+def relative_error(a: Tensor, fitted: Tensor) -> Tensor:
+    r""":math:`\lVert A - F\rVert_F / \lVert A\rVert_F` of matrices, not divided where A = 0."""
+    difference, norm = torch.linalg.matrix_norm(a - fitted), torch.linalg.matrix_norm(a)
+    return torch.where(norm > 0, difference / norm.where(norm > 0, 1), difference)
+
+
 class IsometryGroup(abc.ABC):
     r"""The group of linear maps :math:`T` with :math:`\langle Tx, Ty\rangle = \langle x, y\rangle`.
 

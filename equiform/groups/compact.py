@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from equiform.forms import EuclideanForm
-from equiform.groups._base import Recovery
+from equiform.groups._base import Recovery, relative_error
 from equiform.groups.classical import ClassicalGroup
 from equiform.groups.polar import polar_factor
 
@@ -47,9 +47,7 @@ class CompactGroup(ClassicalGroup):
             b, a = b * root, a * root
         # Columns: T maximises Re tr(T^σ Σ a b^σ) with a, b columns, that is A^t conj(B) for rows.
         t, s = polar_factor(a.mT @ b.conj(), special=self._special)
-        difference = torch.linalg.matrix_norm(a - b @ t.mT)
-        norm = torch.linalg.matrix_norm(a)
-        residual = torch.where(norm > 0, difference / norm.where(norm > 0, 1), difference)
+        residual = relative_error(a, b @ t.mT)
         tol = self.dim * torch.finfo(source.dtype).eps * s[..., :1]
         rank = (s.abs() > tol).sum(-1)
         # The minimiser is unique where it is differentiable: all s_i + s_j positive, i ≠ j; for

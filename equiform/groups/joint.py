@@ -16,7 +16,7 @@ from equiform.forms import (
     isometry_group,
     sigma,
 )
-from equiform.groups._base import IsometryGroup, Recovery
+from equiform.groups._base import IsometryGroup, Recovery, relative_error
 from equiform.groups.compact import CompactGroup
 
 
@@ -146,15 +146,13 @@ class JointGroup(IsometryGroup):
         blocks = [self._embed(p, fit.matrix) for p, fit in zip(self._parts, fits, strict=True)]
         matrix = torch.stack(blocks).sum(0).to(source.dtype)
         root = 1 if weights is None else weights.sqrt()[..., None]
-        difference = torch.linalg.matrix_norm((target - source @ matrix.mT) * root)
-        norm = torch.linalg.matrix_norm(target * root)
         rank = sum(
             fit.rank * (2 if self._doubled(p) else 1)
             for p, fit in zip(self._parts, fits, strict=True)
         )
         return Recovery(
             matrix,
-            torch.where(norm > 0, difference / norm.where(norm > 0, 1), difference),
+            relative_error(target * root, source @ matrix.mT * root),
             torch.as_tensor(rank),
             torch.stack([fit.identifiable for fit in fits]).all(0),
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from equiform.groups import SpecialOrthogonal
 from equiform.training.clouds import Clouds
 
 
@@ -29,7 +30,7 @@ def turns(num_angles: int = 73) -> Tensor:
     for k in range(3):
         generators[k, (k + 2) % 3, (k + 1) % 3] = 1
         generators[k, (k + 1) % 3, (k + 2) % 3] = -1
-    return torch.linalg.matrix_exp(angles[:, None, None] * generators[:, None]).float()
+    return SpecialOrthogonal(3).exp(angles[:, None, None] * generators[:, None]).float()
 
 
 @torch.no_grad()

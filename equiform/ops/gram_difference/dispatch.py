@@ -77,7 +77,7 @@ def gram_difference(
             f"backend must be 'auto', 'reference' or one of {sorted(ROUTES)}, got {backend!r}"
         )
     form.check_embedding(a)
-    if a.dtype != b.dtype or a.dtype.itemsize < 4:
+    if a.dtype != b.dtype or torch.finfo(a.dtype).bits < 32:
         form.check_embedding(b)
         dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
         a, b = a.to(dtype), b.to(dtype)
@@ -122,12 +122,8 @@ def _single_form(
         losses = [GatheredMoments.apply(a, b, j, exclude_diagonal) for j in parts]
         return sum(losses[1:], start=losses[0]).reshape(batch)
     if backend == "auto":
-        backend = choose_route(n, a.shape[-1], a.device, masked=mask is not None)
         euclidean = all(j.index is None and j.sign is None for j in parts)
-        if backend == "gram" and triton_runs(a):
-            backend = "triton"
-        elif backend == "moments" and euclidean and float64_is_slow(a):
-            backend = "gauge"
+        backend = choose_route(a, masked=mask is not None, euclidean=euclidean)
     need_grad = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     losses = [
         call(a, b, j.index, j.sign, j.symmetry, mask, exclude_diagonal, backend, need_grad)[0]
@@ -137,18 +133,20 @@ def _single_form(
     return loss if len(batch) == 1 else loss.reshape(batch)
 
 
-def choose_route(n: int, d: int, device: torch.device, *, masked: bool) -> str:
+def choose_route(x: Tensor, *, masked: bool, euclidean: bool) -> str:
     """Moments where there are many more points than dimensions, else tiles of the Gram matrix.
 
     Args:
-        n: points of a chunk.
-        d: real dimensions.
-        device: where they are.
+        x: one of the two sets of embeddings, ``(c, n, d)``.
         masked: whether single pairs are masked, which moments cannot see.
+        euclidean: whether J is the identity, so that the gauge can be fixed.
     """
-    table = CROSSOVERS[device.type]
+    n, d = x.shape[-2:]
+    table = CROSSOVERS.get(x.device.type, CROSSOVERS["cpu"])
     many = n >= max(table["moments_from_n_over_d"] * d, table["moments_from_n"])
-    return "moments" if many and not masked else "gram"
+    if masked or not many:
+        return "triton" if triton_runs(x) else "gram"
+    return "gauge" if euclidean and float64_is_slow(x) else "moments"
 
 
 def float64_is_slow(x: Tensor) -> bool:
