@@ -108,7 +108,7 @@ def test_pdb_without_header_cut_short_is_a_prefix_or_raises(at):
     [
         ("x.pdb", b"HEADER    X\n" + pdb_text(HELIX) + b"END\n"),
         ("x.cif", b"data_A\n#\n_entry.id X\n#\n" + cif_text(HELIX)[7:]),
-        ("x.pdb.gz", gzip.compress(pdb_text(HELIX))),
+        ("x.pdb.gz", gzip.compress(pdb_text(HELIX), mtime=0)),
     ],
     ids=["pdb", "cif", "gzip"],
 )
@@ -125,14 +125,14 @@ def test_files_with_an_end_cut_short_raise(name, text, data):
     [
         ("x.pdb", b"", "empty"),
         ("x.pdb", b" \n\n", "empty"),
-        ("x.pdb.gz", gzip.compress(b""), "empty"),
+        ("x.pdb.gz", gzip.compress(b"", mtime=0), "empty"),
         ("x.cif", b"\x00\x01\x02", "binary"),
         ("x.cif", b"data_X\n_cell.a 1\n", "_atom_site"),
         ("x.pdb", b"HELLO\n", "no C-alpha"),
         ("x.bcif", b"\x83", "BinaryCIF is not supported"),
-        ("x.bcif.gz", gzip.compress(b"\x83"), "BinaryCIF is not supported"),
+        ("x.bcif.gz", gzip.compress(b"\x83", mtime=0), "BinaryCIF is not supported"),
         ("x.txt", pdb_text(HELIX), "suffix"),
-        ("x.pdb.gz", gzip.compress(pdb_text(HELIX))[:-20], "gzip"),
+        ("x.pdb.gz", gzip.compress(pdb_text(HELIX), mtime=0)[:-20], "gzip"),
     ],
 )
 def test_reasons(name, data, reason):
