@@ -15,6 +15,7 @@ from equiform.forms import (
 from equiform.groups import (
     DependencyMismatch,
     IsometryGroup,
+    Moments,
     Orthochronous,
     Recovery,
     SpecialOrthogonal,
@@ -45,6 +46,7 @@ __all__ = [
     "IsometryGroup",
     "Joint",
     "MinkowskiForm",
+    "Moments",
     "Orthochronous",
     "OrthogonalSum",
     "PairwiseEquivarianceLoss",

@@ -5,6 +5,7 @@ from equiform.groups._base import DependencyMismatch, IsometryGroup, Recovery
 from equiform.groups.classical import ClassicalGroup, Orthochronous
 from equiform.groups.compact import CompactGroup, SpecialOrthogonal
 from equiform.groups.joint import JointGroup
+from equiform.groups.moments import Moments
 
 
 @isometry_group.register
@@ -25,6 +26,7 @@ __all__ = [
     "DependencyMismatch",
     "IsometryGroup",
     "JointGroup",
+    "Moments",
     "Orthochronous",
     "Recovery",
     "SpecialOrthogonal",

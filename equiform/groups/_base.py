@@ -11,6 +11,7 @@ from torch import Tensor
 
 from equiform.forms import Form
 from equiform.groups._matrix_exp import matrix_exp
+from equiform.groups.moments import Moments
 
 
 class DependencyMismatch(ValueError):  # noqa: N818 - the field's name, and the public one
@@ -174,22 +175,62 @@ class IsometryGroup(abc.ABC):
     def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
         """What :meth:`extend` promises, on checked double-precision points."""
 
-    def recover(self, source: Tensor, target: Tensor, *, weights: Tensor | None = None) -> Recovery:
+    def recover(
+        self,
+        source: Tensor,
+        target: Tensor,
+        *,
+        weights: Tensor | None = None,
+        anchor: float = 0.0,
+    ) -> Recovery:
         r"""The group element that carries ``source`` to ``target`` best (Wahba's problem).
 
-        .. math:: \min_T \sum_i w_i \lVert a_i - T b_i\rVert^2
+        .. math:: \min_T \sum_i w_i \lVert a_i - T b_i\rVert^2 + τ \lVert T - I\rVert_F^2
+
+        Computed in float64 and returned in the dtype of ``source``. Gradients reach both point
+        sets and are finite everywhere; where ``identifiable`` is False they have no meaning.
 
         Args:
             source, target: points B and A, shape ``(..., n, d)``.
             weights: w, nonnegative, shape ``(..., n)``.
+            anchor: τ in units of the mean of :math:`\sum_i w_i |b_{ij}|^2` over j: pulls T to the
+                identity where the data leave it open. For noisy points that span less than the
+                space; 0 fits the data alone.
+
+        Returns:
+            The fit, whose ``rank`` and ``identifiable`` are those of the data without the anchor.
 
         Raises:
-            NotImplementedError: the group is not compact; use :meth:`extend` on exact data.
+            ValueError: shapes do not fit, a weight or the anchor is negative.
         """
-        raise NotImplementedError(
-            f"{type(self).__name__} of {self.form!r} has no noisy fit yet; "
-            "use extend(source, target) where the Grams agree"
+        self._check_points(source, target)
+        matrix, rank, identifiable = self._fit(
+            Moments.of(source, target, weights), anchor, torch.finfo(source.dtype).eps
         )
+        matrix = matrix.to(source.dtype)
+        root = 1 if weights is None else weights.to(source.real.dtype).sqrt()[..., None]
+        residual = relative_error(target * root, source @ matrix.mT * root)
+        return Recovery(matrix, residual, rank, identifiable)
+
+    def recover_moments(self, moments: Moments, *, anchor: float = 0.0) -> Recovery:
+        """:meth:`recover` from streamed moments; its residual is rounding below about 1e-8.
+
+        Args:
+            moments: of the points, shape ``(..., d, d)``.
+            anchor: as in :meth:`recover`.
+
+        Raises:
+            ValueError: shapes do not fit, or the anchor is negative.
+        """
+        self._check_matrix(moments.source, "moments.source")
+        matrix, rank, identifiable = self._fit(
+            moments, anchor, torch.finfo(moments.source.dtype).eps
+        )
+        return Recovery(matrix, moments.relative_error(matrix), rank, identifiable)
+
+    @abc.abstractmethod
+    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        """What :meth:`recover` promises: matrix, rank and identifiable, ``eps`` the points' own."""
 
     def _check_matrix(self, m: Tensor, name: str) -> None:
         if m.ndim < 2 or m.shape[-2:] != (self.dim, self.dim):

@@ -11,6 +11,7 @@ from torch import Tensor
 from equiform.forms import BilinearForm, MinkowskiForm, sigma
 from equiform.groups._base import DependencyMismatch, IsometryGroup
 from equiform.groups._matrix_exp import matrix_exp
+from equiform.groups.moments import Moments
 from equiform.groups.polar import newton_polar, polar_factor
 from equiform.groups.witt import Extension, witt_extension
 
@@ -136,6 +137,9 @@ class ClassicalGroup(IsometryGroup):
                 "negative axis, and m must lie over the group's component"
             )
         return t
+
+    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        raise NotImplementedError
 
     def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
         *batch, n, d = source.shape

@@ -16,8 +16,9 @@ from equiform.forms import (
     isometry_group,
     sigma,
 )
-from equiform.groups._base import IsometryGroup, Recovery, relative_error
+from equiform.groups._base import IsometryGroup
 from equiform.groups.compact import CompactGroup
+from equiform.groups.moments import Moments
 
 
 class _Part(NamedTuple):
@@ -134,27 +135,21 @@ class JointGroup(IsometryGroup):
         ]
         return torch.stack(blocks).sum(0)
 
-    def recover(self, source: Tensor, target: Tensor, *, weights: Tensor | None = None) -> Recovery:
-        """Best fit part by part; needs every part compact. See :meth:`IsometryGroup.recover`."""
-        self._check_points(source, target)
+    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Part by part: in orthogonal frames the misfit is the sum of the parts' own."""
         fits = [
-            part.group.recover(
-                self._coordinates(part, source), self._coordinates(part, target), weights=weights
-            )
+            part.group._fit(moments.in_frame(part.frame.to(moments.source.device)), anchor, eps)
             for part in self._parts
         ]
-        blocks = [self._embed(p, fit.matrix) for p, fit in zip(self._parts, fits, strict=True)]
-        matrix = torch.stack(blocks).sum(0).to(source.dtype)
-        root = 1 if weights is None else weights.sqrt()[..., None]
-        rank = sum(
-            fit.rank * (2 if self._doubled(p) else 1)
-            for p, fit in zip(self._parts, fits, strict=True)
-        )
-        return Recovery(
-            matrix,
-            relative_error(target * root, source @ matrix.mT * root),
-            torch.as_tensor(rank),
-            torch.stack([fit.identifiable for fit in fits]).all(0),
+        blocks = [self._embed(p, matrix) for p, (matrix, *_) in zip(self._parts, fits, strict=True)]
+        ranks = [
+            rank * (2 if self._doubled(p) else 1)
+            for p, (_, rank, _) in zip(self._parts, fits, strict=True)
+        ]
+        return (
+            torch.stack(blocks).sum(0),
+            torch.stack(ranks).sum(0),
+            torch.stack([identifiable for *_, identifiable in fits]).all(0),
         )
 
     def _doubled(self, part: _Part) -> bool:

@@ -1,0 +1,135 @@
+"""Second moments of paired points: all that a least-squares fit needs to know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equiform.forms import sigma
+
+
+@dataclass(frozen=True)
+class Moments:
+    r"""Moments of rows B (source) and A (target), weighted by :math:`W = \mathrm{diag}(w)`.
+
+    Sums over points: d×d however many there are, and additive over batches, workers and time. How
+    well any T fits the points is a function of them,
+
+    .. math:: \lVert A - B T^t\rVert_W^2
+              = \mathrm{tr}\, Q - 2\, \mathrm{Re\, tr}(\bar T N) + \mathrm{tr}(\bar T P T^t).
+
+    Attributes:
+        source: :math:`P = B^σ W B`, shape ``(..., d, d)``.
+        cross: :math:`N = B^σ W A`, shape ``(..., d, d)``.
+        target: :math:`Q = A^σ W A`, shape ``(..., d, d)``.
+        weight: sum of the weights, shape ``(...)``; the number of points where there are none.
+    """
+
+    source: Tensor
+    cross: Tensor
+    target: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, source: Tensor, target: Tensor, weights: Tensor | None = None) -> Moments:
+        """Moments of points, in float64 or complex128.
+
+        Args:
+            source, target: rows B and A, shape ``(..., n, d)``.
+            weights: w, nonnegative, shape ``(..., n)``; 1 unless given.
+
+        Raises:
+            ValueError: shapes differ, or a weight is negative.
+        """
+        if source.shape != target.shape or source.ndim < 2:
+            raise ValueError(
+                "source and target must have one shape (..., n, d), "
+                f"got {tuple(source.shape)} and {tuple(target.shape)}"
+            )
+        b, a = (x.to(torch.promote_types(x.dtype, torch.float64)) for x in (source, target))
+        if weights is None:
+            wb, wa, total = b, a, b.real.new_full(b.shape[:-2], b.shape[-2])
+        else:
+            if weights.shape != b.shape[:-1] or (weights < 0).any():
+                raise ValueError(
+                    f"weights must be nonnegative of shape {tuple(b.shape[:-1])}, "
+                    f"got shape {tuple(weights.shape)}"
+                )
+            w = weights.to(b.real.dtype)
+            wb, wa, total = b * w[..., None], a * w[..., None], w.sum(-1)
+        return cls(sigma(wb) @ b, sigma(wb) @ a, sigma(wa) @ a, total)
+
+    @classmethod
+    def zeros(
+        cls,
+        *batch: int,
+        d: int,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str | None = None,
+    ) -> Moments:
+        """Moments of no points, to add to; shape ``(*batch, d, d)``."""
+        m = torch.zeros(*batch, d, d, dtype=dtype, device=device)
+        return cls(m, m, m, m.real.new_zeros(batch))
+
+    @property
+    def dim(self) -> int:
+        """d, the dimension of the points."""
+        return self.source.shape[-1]
+
+    def __add__(self, other: Moments) -> Moments:
+        """Moments of both sets of points together."""
+        return Moments(*(x + y for x, y in zip(self.parts, other.parts, strict=True)))
+
+    def __mul__(self, factor: float) -> Moments:
+        """Moments with every weight multiplied by a nonnegative factor, such as a decay."""
+        return self.map(lambda x: x * factor)
+
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The four tensors."""
+        return self.source, self.cross, self.target, self.weight
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Moments:
+        """Apply a function to each of the four tensors: a move to a device, a sum over ranks."""
+        return Moments(*map(function, self.parts))
+
+    def in_frame(self, frame: Tensor) -> Moments:
+        r"""Moments of the coordinates :math:`x \bar V` of all points in orthonormal columns V."""
+        v = frame.conj()
+        p, n, q = (sigma(v) @ m.to(v.dtype) @ v for m in (self.source, self.cross, self.target))
+        return Moments(p, n, q, self.weight)
+
+    def anchored(self, anchor: float) -> Moments:
+        r"""With :math:`τI` added to all three, as by orthogonal points that T does not move.
+
+        Args:
+            anchor: τ in units of the mean diagonal entry of P.
+
+        Raises:
+            ValueError: the anchor is negative.
+        """
+        if anchor < 0:
+            raise ValueError(f"anchor must not be negative, got {anchor}")
+        tau = anchor * trace(self.source) / self.dim
+        eye = torch.eye(self.dim, dtype=self.source.dtype, device=self.source.device)
+        pull = tau[..., None, None] * eye
+        return Moments(self.source + pull, self.cross + pull, self.target + pull, self.weight)
+
+    def relative_error(self, matrix: Tensor) -> Tensor:
+        r""":math:`\lVert A - B T^t\rVert_W / \lVert A\rVert_W` for T, ``(..., d, d) -> (...)``.
+
+        A difference of larger numbers, and so rounding below about 1e-8. Not divided where A = 0.
+        """
+        g = matrix.to(self.source.dtype).mT
+        energy = trace(self.target)
+        fitted = (g.conj() * (self.source @ g - 2 * self.cross)).real.sum((-2, -1))
+        squared = (energy + fitted).clamp_min(0)
+        return torch.where(energy > 0, squared / energy.where(energy > 0, 1), squared).sqrt()
+
+
+def trace(m: Tensor) -> Tensor:
+    """Trace of Hermitian matrices, ``(..., d, d) -> (...)``."""
+    return m.diagonal(dim1=-2, dim2=-1).real.sum(-1)
