@@ -11,7 +11,7 @@ import equiform
 
 PACKAGE = Path(equiform.__file__).parent
 
-#: What each part may import, besides itself. `_extras` is a leaf that all may use.
+#: What each part may import, besides itself. `_extras` and `_record` are leaves that all may use.
 LAYERS: dict[str, set[str]] = {
     "forms": set(),
     "groups": {"forms"},
@@ -23,10 +23,13 @@ LAYERS: dict[str, set[str]] = {
     "augment": {"forms", "groups"},
     "nn": set(),
     "data": set(),
+    "report": {"forms", "groups", "manifolds", "functional"},
+    "experimental": {"forms", "groups", "functional"},
+    "steering": {"forms", "groups", "ops"},
     "testing": {"forms", "groups"},
 }
 LAYERS["training"] = set(LAYERS)
-LEAVES = {"_extras", "__version__"}
+LEAVES = {"_extras", "_record", "__version__"}
 EXTRAS = [
     "triton",
     "torch_geometric",

@@ -4,6 +4,7 @@ Every loss leaves autocast and computes in float32 or better: half-precision emb
 first. None of them normalises: project embeddings to a manifold before, where you want it.
 """
 
+from equiform.functional.bootstrap import Estimate
 from equiform.functional.contrastive import (
     InfoNCETerms,
     SupportsSimilarity,
@@ -13,23 +14,33 @@ from equiform.functional.contrastive import (
     uniformity,
 )
 from equiform.functional.equivariance import pairwise_equivariance
-from equiform.functional.measures import (
-    effective_rank,
+from equiform.functional.orientation import orientation_determinant, orientation_gap
+from equiform.functional.relative import (
     relative_equivariance,
     relative_equivariance_care,
-    wahba_error,
+    relative_equivariance_moments,
 )
+from equiform.functional.spread import cosine_spread, effective_rank, effective_rank_moments
+from equiform.functional.wahba import SupportsDistance, composition_defect, wahba_error
 
 __all__ = [
+    "Estimate",
     "InfoNCETerms",
+    "SupportsDistance",
     "SupportsSimilarity",
+    "composition_defect",
+    "cosine_spread",
     "effective_rank",
+    "effective_rank_moments",
     "info_nce",
     "info_nce_terms",
     "invariance",
+    "orientation_determinant",
+    "orientation_gap",
     "pairwise_equivariance",
     "relative_equivariance",
     "relative_equivariance_care",
+    "relative_equivariance_moments",
     "uniformity",
     "wahba_error",
 ]

@@ -1,4 +1,4 @@
-"""What all losses of two views share: the check of their shapes, and the precision they run in."""
+"""What all losses of two views share: their shapes and chunks, and the precision they run in."""
 
 from __future__ import annotations
 
@@ -33,3 +33,31 @@ def full_precision(
             return loss(z1, z2, *args, **kwargs)
 
     return wrapper
+
+
+def split_chunks(z: Tensor, num_chunks: int) -> Tensor:
+    """``(n, d) -> (num_chunks, n / num_chunks, d)``; a ``(c, n, d)`` input is chunked already."""
+    if z.ndim == 3 and num_chunks in (1, len(z)):
+        return z
+    if z.ndim != 2:
+        raise ValueError(
+            f"embeddings must have shape (n, d), or (c, n, d) with num_chunks 1 or c, "
+            f"got {tuple(z.shape)} with num_chunks={num_chunks}"
+        )
+    if num_chunks < 1 or len(z) % num_chunks:
+        raise ValueError(
+            f"a batch of {len(z)} does not divide into num_chunks={num_chunks}; "
+            "drop the last batch (DataLoader(drop_last=True)) or choose a divisor"
+        )
+    return z.unflatten(0, (num_chunks, -1))
+
+
+def reduce_chunks(loss: Tensor, reduction: str) -> Tensor:
+    """Values of chunks, ``(c,)``, to their mean or sum, or as they are."""
+    if reduction == "mean":
+        return loss.mean()
+    if reduction == "sum":
+        return loss.sum()
+    if reduction == "none":
+        return loss
+    raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")

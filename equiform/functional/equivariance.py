@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from equiform.forms import EuclideanForm, Form
-from equiform.functional._views import full_precision
+from equiform.functional._views import full_precision, reduce_chunks, split_chunks
+from equiform.functional.orientation import orientation_gap
 from equiform.ops import gram_difference
 from equiform.ops.distributed import sum_over_ranks
 
@@ -22,6 +23,7 @@ def pairwise_equivariance(
     reduction: str = "mean",
     backend: str = "auto",
     gather_distributed: bool = False,
+    orientation: float = 0.0,
 ) -> Tensor:
     r"""Mean squared difference of all pairwise products before and after a transformation.
 
@@ -46,15 +48,25 @@ def pairwise_equivariance(
         gather_distributed: let pairs run over the rows of all ranks, chunk by chunk, with the
             gradient that DistributedDataParallel averages to that of one process on the whole
             batch. n is then the number of rows of all ranks.
+        orientation: weight of :func:`orientation_gap`, added chunk by chunk: asks for a rotation,
+            SO(d), where the products alone allow reflections as well. Euclidean form only.
 
     Returns:
         A scalar, or shape ``(c,)`` with ``reduction="none"``.
 
     Raises:
-        ValueError: shapes differ, the batch does not divide into chunks, an option is unknown.
+        ValueError: shapes differ, the batch does not divide into chunks, an option is unknown, or
+            ``orientation`` is negative or asked of a form that is not Euclidean.
         TypeError: the form cannot take the dtype.
     """
-    z1, z2 = _chunk(z1, num_chunks), _chunk(z2, num_chunks)
+    form = EuclideanForm() if form is None else form
+    if not orientation >= 0:
+        raise ValueError(f"orientation must not be negative, got {orientation}")
+    if orientation and not isinstance(form, EuclideanForm):
+        raise ValueError(
+            f"orientation={orientation} needs EuclideanForm(), got {form}; leave it at 0"
+        )
+    z1, z2 = split_chunks(z1, num_chunks), split_chunks(z2, num_chunks)
     n: float | Tensor = z1.shape[-2]
     if gather_distributed:
         n = sum_over_ranks(torch.tensor(n, dtype=torch.float64, device=z1.device))
@@ -67,36 +79,12 @@ def pairwise_equivariance(
     loss = scale * gram_difference(
         z1,
         z2,
-        EuclideanForm() if form is None else form,
+        form,
         exclude_diagonal=normalization == "care",
         backend=backend,
         gather_distributed=gather_distributed,
     )
-    return _reduce(loss, reduction)
-
-
-def _chunk(z: Tensor, num_chunks: int) -> Tensor:
-    """``(n, d) -> (num_chunks, n / num_chunks, d)``; a ``(c, n, d)`` input is chunked already."""
-    if z.ndim == 3 and num_chunks in (1, len(z)):
-        return z
-    if z.ndim != 2:
-        raise ValueError(
-            f"embeddings must have shape (n, d), or (c, n, d) with num_chunks 1 or c, "
-            f"got {tuple(z.shape)} with num_chunks={num_chunks}"
-        )
-    if num_chunks < 1 or len(z) % num_chunks:
-        raise ValueError(
-            f"a batch of {len(z)} does not divide into num_chunks={num_chunks}; "
-            "drop the last batch (DataLoader(drop_last=True)) or choose a divisor"
-        )
-    return z.unflatten(0, (num_chunks, -1))
-
-
-def _reduce(loss: Tensor, reduction: str) -> Tensor:
-    if reduction == "mean":
-        return loss.mean()
-    if reduction == "sum":
-        return loss.sum()
-    if reduction == "none":
-        return loss
-    raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    if orientation:
+        gap = orientation_gap(z1, z2, gather_distributed=gather_distributed)
+        loss = loss + orientation * gap
+    return reduce_chunks(loss, reduction)

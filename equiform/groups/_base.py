@@ -149,6 +149,21 @@ class IsometryGroup(abc.ABC):
                 eigenvalues).
         """
 
+    @abc.abstractmethod
+    def balance(self, second_moment: Tensor) -> Tensor:
+        r"""The group element h that makes :math:`\lVert B h\rVert_F` smallest (rows, x ↦ x h).
+
+        Embeddings are known up to one isometry; in this gauge their Frobenius norms mean the same
+        whichever it was. The identity for compact groups, which leave norms alone.
+
+        Args:
+            second_moment: :math:`B^σ B`, shape ``(..., d, d)``; directions without data are given
+                a billionth of the mean.
+
+        Returns:
+            A positive definite isometry, shape ``(..., d, d)``.
+        """
+
     def extend(self, source: Tensor, target: Tensor, *, rtol: float | None = None) -> Tensor:
         r"""A group element that carries ``source`` to ``target`` exactly, by Witt's theorem.
 

@@ -1,4 +1,4 @@
-"""The classical groups: all isometries of one form, and their subgroups by component."""
+"""What all isometry groups of one form share, compact or not, and their subgroups by component."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from equiform.forms import BilinearForm, MinkowskiForm, sigma
+from equiform.forms import BilinearForm, sigma
 from equiform.groups._base import DependencyMismatch, IsometryGroup
 from equiform.groups._matrix_exp import matrix_exp
-from equiform.groups.moments import Moments
-from equiform.groups.polar import newton_polar, polar_factor
+from equiform.groups.polar import polar_factor
 from equiform.groups.witt import Extension, witt_extension
 
 
@@ -127,20 +126,6 @@ class ClassicalGroup(IsometryGroup):
             inside = inside & (self._determinant_sign(t, sign) > 0)
         return inside
 
-    def polar(self, m: Tensor) -> Tensor:
-        """Generalised polar factor by Newton's iteration; see :meth:`IsometryGroup.polar`."""
-        self._check_matrix(m, "m")
-        t = newton_polar(self.form, m)
-        if not self.contains(t).all():
-            raise ValueError(
-                f"m has no polar factor in {self!r}: m*m must have no eigenvalue on the closed "
-                "negative axis, and m must lie over the group's component"
-            )
-        return t
-
-    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        raise NotImplementedError
-
     def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
         *batch, n, d = source.shape
         pairs = zip(source.reshape(-1, n, d), target.reshape(-1, n, d), strict=True)
@@ -171,19 +156,6 @@ class ClassicalGroup(IsometryGroup):
     def _determinant_sign(self, t: Tensor, sign: int) -> Tensor:
         basis = self._eigenspaces[sign].to(t)
         return torch.linalg.slogdet(basis.mT @ t @ basis).sign.real
-
-
-class Orthochronous(ClassicalGroup):
-    """O⁺(1, d-1): the Lorentz transformations that keep time's direction, and the hyperboloid.
-
-    Args:
-        d: dimension of Minkowski space, one time and d - 1 space directions.
-    """
-
-    _pinned = (-1,)
-
-    def __init__(self, d: int) -> None:
-        super().__init__(MinkowskiForm(), d)
 
 
 def _eigenspaces(form: BilinearForm, d: int) -> dict[int, Tensor]:

@@ -28,6 +28,12 @@ class CompactGroup(ClassicalGroup):
         self._check_matrix(m, "m")
         return polar_factor(m, special=self._special)[0]
 
+    def balance(self, second_moment: Tensor) -> Tensor:
+        """The identity; see :meth:`IsometryGroup.balance`."""
+        self._check_matrix(second_moment, "second_moment")
+        eye = torch.eye(self.dim, dtype=second_moment.dtype, device=second_moment.device)
+        return eye.expand_as(second_moment)
+
     def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         r"""The polar factor of :math:`\sum_i w_i a_i b_i^σ`, of columns; N^t for rows."""
         t, s = polar_factor(moments.cross.mT, special=self._special)

@@ -123,6 +123,11 @@ class JointGroup(IsometryGroup):
         self._check_matrix(m, "m")
         return self._map(lambda part, block: part.group.polar(block), m)
 
+    def balance(self, second_moment: Tensor) -> Tensor:
+        """Balanced part by part; see :meth:`IsometryGroup.balance`."""
+        self._check_matrix(second_moment, "second_moment")
+        return self._map(lambda part, block: part.group.balance(block), second_moment)
+
     def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
         blocks = [
             self._embed(

@@ -79,6 +79,11 @@ class Moments:
         """d, the dimension of the points."""
         return self.source.shape[-1]
 
+    @property
+    def energy(self) -> Tensor:
+        r""":math:`\lVert A\rVert_W^2`, shape ``(...)``."""
+        return trace(self.target)
+
     def __add__(self, other: Moments) -> Moments:
         """Moments of both sets of points together."""
         return Moments(*(x + y for x, y in zip(self.parts, other.parts, strict=True)))
@@ -124,7 +129,7 @@ class Moments:
         A difference of larger numbers, and so rounding below about 1e-8. Not divided where A = 0.
         """
         g = matrix.to(self.source.dtype).mT
-        energy = trace(self.target)
+        energy = self.energy
         fitted = (g.conj() * (self.source @ g - 2 * self.cross)).real.sum((-2, -1))
         squared = (energy + fitted).clamp_min(0)
         return torch.where(energy > 0, squared / energy.where(energy > 0, 1), squared).sqrt()

@@ -3,6 +3,7 @@
 from equiform.losses.care import CARELoss, CARETerms
 from equiform.losses.contrastive import InfoNCELoss, InvarianceLoss, UniformityLoss
 from equiform.losses.equivariance import CarriesForm, PairwiseEquivarianceLoss
+from equiform.losses.orientation import OrientationLoss
 
 __all__ = [
     "CARELoss",
@@ -10,6 +11,7 @@ __all__ = [
     "CarriesForm",
     "InfoNCELoss",
     "InvarianceLoss",
+    "OrientationLoss",
     "PairwiseEquivarianceLoss",
     "UniformityLoss",
 ]

@@ -33,6 +33,8 @@ class PairwiseEquivarianceLoss(nn.Module):
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over chunks.
         backend: route of the op; ``"auto"`` chooses.
         gather_distributed: pairs run over the batch of all ranks.
+        orientation: weight of :func:`equiform.functional.orientation_gap`, which asks for a
+            rotation instead of any orthogonal matrix; Euclidean form only.
 
     Shape:
         ``(n, d), (n, d) -> ()``, or ``(num_chunks,)`` with ``reduction="none"``.
@@ -51,6 +53,7 @@ class PairwiseEquivarianceLoss(nn.Module):
         reduction: str = "mean",
         backend: str = "auto",
         gather_distributed: bool = False,
+        orientation: float = 0.0,
     ) -> None:
         super().__init__()
         if form is None:
@@ -65,6 +68,7 @@ class PairwiseEquivarianceLoss(nn.Module):
         self.reduction = reduction
         self.backend = backend
         self.gather_distributed = gather_distributed
+        self.orientation = orientation
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """Loss of two views."""
@@ -77,6 +81,7 @@ class PairwiseEquivarianceLoss(nn.Module):
             reduction=self.reduction,
             backend=self.backend,
             gather_distributed=self.gather_distributed,
+            orientation=self.orientation,
         )
 
     def extra_repr(self) -> str:

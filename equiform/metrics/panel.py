@@ -6,8 +6,9 @@ from torchmetrics import MetricCollection
 
 from equiform.forms import EuclideanForm
 from equiform.groups import SpecialOrthogonal
-from equiform.metrics.equivariance import RelativeEquivariance, WahbaError
+from equiform.metrics.relative import RelativeEquivariance
 from equiform.metrics.spread import EffectiveRank, Uniformity
+from equiform.metrics.wahba import WahbaError
 
 
 def equivariance_metrics(d: int) -> MetricCollection:

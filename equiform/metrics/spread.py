@@ -1,14 +1,17 @@
-"""How far embeddings are from collapse."""
+"""How embeddings spread, and how evenly a transformation turns them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from equiform import functional
 from equiform.functional import SupportsSimilarity
+from equiform.functional.spread import cosines
 from equiform.metrics._base import PairMetric
+from equiform.metrics._estimate import EstimatedMetric, shuffled
 
 
 class EffectiveRank(PairMetric):
@@ -52,3 +55,32 @@ class Uniformity(PairMetric):
         """Uniformity of one pair of embedding sets."""
         value = functional.uniformity(source, target, self.temperature, manifold=self.manifold)
         return value, 1.0
+
+
+class CosineSpread(EstimatedMetric):
+    """Variance over points of the cosine between f(x) and f(a x); mean over transformations.
+
+    Zero where each transformation turns all embeddings by one angle, as an equivariant encoder
+    onto the circle does. See :func:`equiform.functional.cosine_spread`.
+
+    Source: Gupta et al., ICLR 2024, Fig. 6.
+    """
+
+    def update(self, source: Tensor, target: Tensor) -> None:
+        """Take the embeddings f(x) and f(a x) of one transformation a, each ``(n, d)``."""
+        source, target = self._checked(source=source, target=target)
+        self._watch(source)
+        self._record(_powers(source, target), _powers(source, shuffled(target)), _variance)
+
+
+def _powers(source: Tensor, target: Tensor) -> Tensor:
+    """1, c and c² of each cosine c, from their mean so that nothing cancels; ``(n, 3)``."""
+    c = cosines(source, target)
+    c = c - c.mean()
+    return torch.stack([torch.ones_like(c), c, c.square()], -1)
+
+
+def _variance(sums: Tensor) -> Tensor:
+    """Variance from sums of powers, ``(..., 3) -> (...)``."""
+    n, first, second = sums.unbind(-1)
+    return (second / n - (first / n).square()).clamp_min(0)

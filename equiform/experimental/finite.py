@@ -1,0 +1,278 @@
+"""Products of finite orthogonal or unitary groups, given by their elements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from equiform.forms import BilinearForm, EuclideanForm, HermitianForm, sigma
+from equiform.groups import DependencyMismatch, IsometryGroup, Moments
+from equiform.groups.moments import trace
+
+
+class FiniteGroup(IsometryGroup):
+    r"""A product of finite groups :math:`G_1 \times G_2 \times \dots`, one a block of coordinates.
+
+    Fits run block by block, so that their cost grows with the sum of the orders of the factors
+    and not with their product. The group is discrete: a recovered T is locally constant in the
+    points, and its gradient zero.
+
+    Args:
+        factors: elements of each factor, shape ``(k, b, b)``, real orthogonal, or complex unitary
+            where any factor is complex; in the order of the blocks on which they act.
+
+    Attributes:
+        factors: the same in float64 or complex128.
+        blocks: the coordinates of each.
+
+    Raises:
+        ValueError: there is no factor, or one is not square, not orthogonal or unitary, holds an
+            element twice or not all products of its elements.
+    """
+
+    def __init__(self, *factors: Tensor) -> None:
+        if not factors:
+            raise ValueError("FiniteGroup needs at least one factor of shape (k, b, b), got none")
+        for position, factor in enumerate(factors):
+            _check_factor(factor, f"factor {position}")
+        complex_ = any(factor.is_complex() for factor in factors)
+        work = torch.complex128 if complex_ else torch.float64
+        self.factors = tuple(factor.detach().to(work) for factor in factors)
+        self.form = HermitianForm() if complex_ else EuclideanForm()
+        sizes = [factor.shape[-1] for factor in factors]
+        self.dim = sum(sizes)
+        self.blocks = [slice(sum(sizes[:k]), sum(sizes[: k + 1])) for k in range(len(sizes))]
+
+    @classmethod
+    def signs(cls, d: int) -> FiniteGroup:
+        """All sign changes of d coordinates, Z2^d."""
+        return cls(*[torch.tensor([[[1.0]], [[-1.0]]], dtype=torch.float64)] * d)
+
+    @classmethod
+    def cyclic(cls, order: int, form: BilinearForm | None = None) -> FiniteGroup:
+        """Rotations by multiples of 2π / order: of the plane, or phases of C for a Hermitian form.
+
+        Args:
+            order: number of elements, at least 1.
+            form: ``EuclideanForm()`` (SO(2), unless given) or ``HermitianForm()`` (U(1)).
+        """
+        if order < 1:
+            raise ValueError(f"order must be at least 1, got {order}")
+        angle = 2 * math.pi / order * torch.arange(order, dtype=torch.float64)
+        c, s = angle.cos(), angle.sin()
+        if isinstance(form, HermitianForm):
+            return cls(torch.complex(c, s)[:, None, None])
+        if form is None or isinstance(form, EuclideanForm):
+            return cls(torch.stack([c, -s, s, c], dim=-1).unflatten(-1, (2, 2)))
+        raise ValueError(f"form must be EuclideanForm() or HermitianForm(), got {form}")
+
+    @classmethod
+    def generated_by(cls, generators: Tensor, *, max_order: int = 256) -> FiniteGroup:
+        """All products of generators, as one factor.
+
+        Args:
+            generators: orthogonal or unitary, shape ``(m, b, b)``.
+            max_order: most elements to look for.
+
+        Raises:
+            ValueError: a generator is not orthogonal or unitary, or there are more elements.
+        """
+        _check_unitary(generators, "generators")
+        tol = _tolerance(generators)
+        elements = new = torch.eye(generators.shape[-1]).to(generators)[None]
+        while len(new):
+            products = (new[:, None] @ generators).flatten(0, 1)
+            # An element is new at its first appearance only.
+            repeated = (_distances(products, products) <= tol).tril(-1).any(-1)
+            known = (_distances(products, elements) <= tol).any(-1)
+            new = products[~(repeated | known)]
+            elements = torch.cat([elements, new])
+            if len(elements) > max_order:
+                raise ValueError(
+                    f"generators give more than max_order={max_order} elements; "
+                    "raise it, or check that the group is finite"
+                )
+        return cls(elements)
+
+    @property
+    def order(self) -> int:
+        """Number of elements."""
+        return math.prod(len(factor) for factor in self.factors)
+
+    @property
+    def num_signs(self) -> int:
+        """None: the group has no connected components to speak of but its elements."""
+        return 0
+
+    def algebra_basis(
+        self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+    ) -> Tensor:
+        """Empty, shape ``(0, d, d)``."""
+        dtype = self.dtype if dtype is None else dtype
+        return torch.empty(0, self.dim, self.dim, dtype=dtype, device=device)
+
+    def project_algebra(self, m: Tensor) -> Tensor:
+        """Zero, the only algebra element."""
+        self._check_matrix(m, "m")
+        return torch.zeros_like(m)
+
+    def sample(
+        self,
+        *batch: int,
+        rapidity: float | Tensor = 1.0,
+        component: Sequence[int] | None = None,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Uniform elements; see :meth:`IsometryGroup.sample`, ``rapidity`` is without effect."""
+        if component is not None:
+            self._signs(component)
+        chosen = [
+            torch.randint(len(factor), batch, generator=generator, device=device)
+            for factor in self.factors
+        ]
+        return self._assemble(chosen).to(self.dtype if dtype is None else dtype)
+
+    def component(self, t: Tensor) -> Tensor:
+        """No signs, shape ``(..., 0)``."""
+        self._check_matrix(t, "t")
+        return t.real.new_empty((*t.shape[:-2], 0))
+
+    def residual(self, t: Tensor) -> Tensor:
+        """Frobenius distance to the nearest element, computed in float64, shape ``(...)``."""
+        self._check_matrix(t, "t")
+        finite = t.isfinite().all(dim=(-2, -1))
+        t = t.to(torch.promote_types(t.dtype, torch.float64))
+        return torch.linalg.matrix_norm(t - self.polar(t)).where(finite, torch.inf)
+
+    def polar(self, m: Tensor) -> Tensor:
+        """Nearest element in the Frobenius norm; the first of several."""
+        self._check_matrix(m, "m")
+        dtype = m.dtype.to_complex() if self.form.sesquilinear else m.dtype
+        return self._assemble([scores.argmax(-1) for scores in self._scores(m)]).to(dtype)
+
+    def balance(self, second_moment: Tensor) -> Tensor:
+        """The identity: the group leaves norms alone."""
+        self._check_matrix(second_moment, "second_moment")
+        eye = torch.eye(self.dim, dtype=second_moment.dtype, device=second_moment.device)
+        return eye.expand_as(second_moment)
+
+    def misfits(self, source: Tensor, target: Tensor) -> list[Tensor]:
+        r"""For each factor, :math:`\lVert a_i - g b_i\rVert^2` on its block for all its elements g.
+
+        Args:
+            source, target: points b and a, shape ``(..., n, d)``.
+
+        Returns:
+            Shape ``(..., n, k)`` each, in the dtype of the points; never negative.
+        """
+        self._check_points(source, target)
+        misfits = []
+        for g, block in zip(self.factors, self.blocks, strict=True):
+            b, a = source[..., block], target[..., block]
+            missed = a[..., None, :] - torch.einsum("kij,...j->...ki", g.to(b), b)
+            misfits.append((missed * missed.conj()).real.sum(-1))
+        return misfits
+
+    def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
+        # From points: moments cannot tell elements apart that differ by less than their rounding.
+        chosen = [misfit.sum(-2).argmin(-1) for misfit in self.misfits(source, target)]
+        t = self._assemble(chosen)
+        norm = torch.linalg.matrix_norm
+        scale = norm(target).maximum(norm(source))
+        if (norm(target - source @ t.mT) > rtol * scale).any():
+            raise DependencyMismatch(
+                f"no element of {self!r} carries source to target; recover gives the nearest one"
+            )
+        return t
+
+    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Block by block the g with the largest Re tr(g^σ N^t), by going through all of them."""
+        s = torch.linalg.svdvals(moments.cross.detach())
+        rank = (s > self.dim * eps * s[..., :1]).sum(-1)
+        unique = [
+            _margin(scores) > self.dim * eps * (trace(p) * trace(q)).sqrt()
+            for scores, p, q in zip(
+                self._scores(moments.cross.mT),
+                self._diagonal(moments.source),
+                self._diagonal(moments.target),
+                strict=True,
+            )
+        ]
+        t = self.polar(moments.anchored(anchor).cross.mT)
+        return t, rank, torch.stack(unique).all(0)
+
+    def _diagonal(self, m: Tensor) -> list[Tensor]:
+        return [m[..., block, block] for block in self.blocks]
+
+    def _scores(self, m: Tensor) -> list[Tensor]:
+        """For each factor Re tr(g^σ m) of its block for all its elements, shape ``(..., k)``."""
+        work = torch.promote_types(m.dtype, self.factors[0].dtype)
+        return [
+            torch.einsum("kij,...ij->...k", g.to(m.device).conj(), block).real
+            for g, block in zip(self.factors, self._diagonal(m.detach().to(work)), strict=True)
+        ]
+
+    def _assemble(self, chosen: Sequence[Tensor]) -> Tensor:
+        """Block-diagonal matrices from the place of an element in each factor."""
+        elements = [g.to(k.device)[k] for g, k in zip(self.factors, chosen, strict=True)]
+        t = elements[0].new_zeros(*chosen[0].shape, self.dim, self.dim)
+        for block, element in zip(self.blocks, elements, strict=True):
+            t[..., block, block] = element
+        return t
+
+    def __repr__(self) -> str:
+        orders = " × ".join(str(len(factor)) for factor in self.factors)
+        return f"{type(self).__name__}({self.form!r}, d={self.dim}, order={orders})"
+
+
+def _margin(scores: Tensor) -> Tensor:
+    """How far the best of the scores is from the second; infinite where there is only one."""
+    if scores.shape[-1] == 1:
+        return torch.full_like(scores[..., 0], torch.inf)
+    best = scores.topk(2, dim=-1).values
+    return best[..., 0] - best[..., 1]
+
+
+def _tolerance(elements: Tensor) -> float:
+    """Distance below which two elements count as one."""
+    return torch.finfo(elements.dtype).eps ** 0.5
+
+
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    """Frobenius distances ``(k, l)`` of all pairs of matrices, without cancellation."""
+    x, y = (torch.view_as_real(m + 0j).flatten(1) for m in (x, y))
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _check_unitary(elements: Tensor, name: str) -> None:
+    if elements.ndim != 3 or elements.shape[-1] != elements.shape[-2] or 0 in elements.shape:
+        raise ValueError(f"{name} must have shape (k, b, b), got {tuple(elements.shape)}")
+    if not (elements.is_floating_point() or elements.is_complex()):
+        raise ValueError(f"{name} must be floating-point or complex, got {elements.dtype}")
+    eye = torch.eye(elements.shape[-1], dtype=elements.dtype, device=elements.device)
+    defect = torch.linalg.matrix_norm(sigma(elements) @ elements - eye).max()
+    if not defect <= _tolerance(elements):
+        kind = "unitary" if elements.is_complex() else "orthogonal"
+        raise ValueError(
+            f"{name} must be {kind}, but ‖g^σ g - I‖ is {float(defect):.2g}; "
+            "change to a basis that is orthonormal for an invariant product"
+        )
+
+
+def _check_factor(elements: Tensor, name: str) -> None:
+    """Raise unless the elements are a group: closed is enough for finitely many invertible ones."""
+    _check_unitary(elements, name)
+    tol = _tolerance(elements)
+    if (_distances(elements, elements) <= tol).sum() > len(elements):
+        raise ValueError(f"{name} holds an element twice; give each once (torch.unique(dim=0))")
+    for g in elements:
+        if (_distances(g @ elements, elements).amin(-1) > tol).any():
+            raise ValueError(
+                f"{name} is not closed under multiplication; complete its {len(elements)} "
+                "elements by FiniteGroup.generated_by"
+            )

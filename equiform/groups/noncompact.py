@@ -1,0 +1,160 @@
+"""Isometries of a form that is not definite: O(p, q), the Lorentz group, Sp(2m, R)."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from equiform.forms import MinkowskiForm, sigma
+from equiform.groups.classical import ClassicalGroup
+from equiform.groups.moments import Moments, trace
+from equiform.groups.polar import newton_polar
+from equiform.groups.starts import balance, cartan, isometry_near, nearest_compact
+from equiform.groups.wahba import descend, differentiable
+
+
+class NoncompactGroup(ClassicalGroup):
+    r"""O(p, q) with p, q ≥ 1, Sp(2m, R) and their like: the best fit is found by descent.
+
+    Args:
+        form: the form.
+        d: the dimension.
+    """
+
+    def polar(self, m: Tensor) -> Tensor:
+        """Generalised polar factor by Newton's iteration; see :meth:`IsometryGroup.polar`."""
+        self._check_matrix(m, "m")
+        t = newton_polar(self.form, m)
+        if not self.contains(t).all():
+            raise ValueError(
+                f"m has no polar factor in {self!r}: m*m must have no eigenvalue on the closed "
+                "negative axis, and m must lie over the group's component"
+            )
+        return t
+
+    def balance(self, second_moment: Tensor) -> Tensor:
+        """Positive definite h; see :meth:`IsometryGroup.balance`."""
+        self._check_matrix(second_moment, "second_moment")
+        return balance(self.form, _regular(second_moment, trace(second_moment)))
+
+    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Descent from several starts and across the components."""
+        rank, identifiable = self._determined(moments, eps)
+        batch = moments.source.shape[:-2]
+        flat = moments.map(lambda m: m.reshape(-1, *m.shape[len(batch) :]))
+        problem = flat.anchored(anchor)
+        with torch.no_grad():
+            g = self._search(problem.map(torch.Tensor.detach))
+        g = differentiable(self.form, problem, g)
+        return g.mT.reshape(*batch, self.dim, self.dim), rank, identifiable
+
+    def _search(self, moments: Moments) -> Tensor:
+        """The best of the minima that descent reaches, in row action, ``(k, d, d)``."""
+        g = self._best(moments, self._starts(moments))
+        # Descent stays in its component, and noise can hide which one is right: try the others from
+        # where they are closest, and once more from there.
+        for _ in range(2 if self._free else 0):
+            g = self._best(moments, torch.stack([g, *self._reflected(moments, g)]))
+        g, _ = descend(self.form, moments, g, steps=100)
+        # Many steps have led a little off the group; few are left.
+        g, _ = descend(self.form, moments, isometry_near(self.form, g), steps=60, newton=True)
+        return g
+
+    def _best(self, moments: Moments, starts: Tensor) -> Tensor:
+        """Descend from each of ``(s, k, d, d)``, and keep the best of each problem."""
+        s, k = starts.shape[:2]
+        repeated = moments.map(lambda m: m.expand(s, *m.shape).flatten(0, 1))
+        g, value = descend(self.form, repeated, starts.flatten(0, 1), steps=4)
+        # Where there is little noise, what starts in the wrong place is soon seen to.
+        error = (value + repeated.energy).view(s, k)
+        hopeful = (error <= 4 * error.amin(0)).flatten()
+        rest = repeated.map(lambda m: m[hopeful])
+        g[hopeful], value[hopeful] = descend(self.form, rest, g[hopeful], steps=16)
+        best = value.view(s, k).argmin(0)
+        return g.view_as(starts)[best, torch.arange(k, device=best.device)]
+
+    def _starts(self, moments: Moments) -> Tensor:
+        """Group elements to descend from, ``(s, k, d, d)``."""
+        form = self.form
+        # Directions without data get a trace of the identity.
+        size = trace(moments.source)
+        p, n, q = (_regular(m, size) for m in (moments.source, moments.cross, moments.target))
+        estimate = torch.linalg.solve(p, n)
+        witt_index = (self.dim - int(form.matrix(self.dim).trace().abs())) // 2
+        h_b, h_a = balance(form, p), balance(form, q)
+        starts = [
+            cartan(form, estimate, witt_index),
+            h_b @ nearest_compact(form, h_b @ n @ h_a) @ form.adjoint(h_a),
+            isometry_near(form, estimate),
+        ]
+        stacked = torch.stack([self._admit(g) for g in starts])
+        eye = torch.eye(self.dim, dtype=p.dtype, device=p.device)
+        # What noise pushed far out of the group is no start.
+        good = self.residual(stacked.mT) < 1e-12
+        return torch.where(good[..., None, None], stacked, eye)
+
+    def _admit(self, g: Tensor) -> Tensor:
+        """Reflect what lies in a component that the subgroup leaves out."""
+        for sign in self._pinned:
+            outside = self._determinant_sign(g.mT, sign) < 0
+            axis = self._eigenspaces[sign][:, :1].to(g)
+            g = torch.where(outside[..., None, None], g - 2 * (g @ axis) @ axis.mT, g)
+        return g
+
+    def _reflected(self, moments: Moments, g: Tensor) -> list[Tensor]:
+        """g times a reflection, into each other component, that raises the misfit least.
+
+        Along a unit vector v of an eigenspace of J the misfit rises by :math:`4 v^t M v` with
+        :math:`M = g^σ N`, apart from what the data say of the other eigenspace.
+        """
+        m = sigma(g) @ moments.cross
+        reflections = []
+        for sign in self._free:
+            basis = self._eigenspaces[sign].to(g)
+            block = basis.mT @ (m + m.mT) @ basis
+            v = basis @ torch.linalg.eigh(block).eigenvectors[..., :1]
+            reflections.append(torch.eye(self.dim, dtype=g.dtype, device=g.device) - 2 * v @ v.mT)
+        pairs = [a @ b for a, b in itertools.combinations(reflections, 2)]
+        return [g @ r for r in reflections + pairs]
+
+    def _determined(self, moments: Moments, eps: float) -> tuple[Tensor, Tensor]:
+        """Rank of the points, and whether they leave one isometry only."""
+        # Moments are squares: in float64 they show singular values above 1e-8 of the largest.
+        floor = self.dim * max(self.dim * eps**2, torch.finfo(torch.float64).eps)
+        values, vectors = torch.linalg.eigh(moments.source)
+        targets = torch.linalg.eigvalsh(moments.target)
+        ranks = [(v > floor * v[..., -1:]).sum(-1) for v in (values, targets)]
+        rank = torch.minimum(*ranks)
+        identifiable = rank == self.dim
+        if self._eigenspaces:
+            # A hyperplane leaves the reflection along its normal v, unless that is null or changes
+            # a sign that the subgroup holds.
+            v = vectors[..., 0]
+            square = self.form.inner(v, v)
+            held = torch.zeros_like(identifiable)
+            for sign in self._pinned:
+                held = held | (sign * square > 0)
+            identifiable = identifiable | ((rank == self.dim - 1) & (held | (square.abs() < 1e-7)))
+        return rank, identifiable
+
+
+class Orthochronous(NoncompactGroup):
+    """O⁺(1, d-1): the Lorentz transformations that keep time's direction, and the hyperboloid.
+
+    Args:
+        d: dimension of Minkowski space, one time and d - 1 space directions.
+    """
+
+    _pinned = (-1,)
+
+    def __init__(self, d: int) -> None:
+        super().__init__(MinkowskiForm(), d)
+
+
+def _regular(m: Tensor, size: Tensor) -> Tensor:
+    """m + τI with τ a billionth of the mean eigenvalue of which ``size`` is the sum, 1 for zero."""
+    d = m.shape[-1]
+    tau = torch.where(size > 0, 1e-9 * size / d, 1)
+    return m + tau[..., None, None] * torch.eye(d, dtype=m.dtype, device=m.device)

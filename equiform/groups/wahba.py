@@ -1,0 +1,192 @@
+r"""Wahba's problem on a group that is not compact: descent from a start, and the derivative.
+
+Over g with :math:`g J g^σ = J` (row action, A ≈ B g) minimise, from the moments P and N alone,
+
+.. math:: f(g) = \mathrm{tr}(g^σ P g) - 2\, \mathrm{Re\, tr}(g^σ N)
+               = \lVert A - B g\rVert^2 - \lVert A\rVert^2.
+
+With :math:`C = g^σ P g`, :math:`Γ = C - g^σ N` and ξ in the Lie algebra, on which Π = (1 - \*)/2
+projects, :math:`f(g e^ξ)/2` has at ξ = 0 the gradient and the Hessian
+
+.. math:: \nabla = Π\, Γ, \qquad H ξ = Π\, [C ξ + \tfrac12 (ξ^σ Γ + Γ ξ^σ)].
+
+Without the second term, which is as small as the residual, H is that of Gauss and Newton. It turns
+into the Lyapunov equation :math:`C ξ + ξ C^* + 2 μ ξ = -2 \nabla`, which one eigendecomposition of C
+solves, damped by Levenberg's μ; the whole of H is then solved by conjugate gradients that this
+solution preconditions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from equiform.forms import BilinearForm, sigma
+from equiform.groups._matrix_exp import matrix_exp
+from equiform.groups.moments import Moments, trace
+
+
+class _Expansion(NamedTuple):
+    """f at g to second order, and what solves its Lyapunov equation."""
+
+    form: BilinearForm
+    c: Tensor
+    slack: Tensor  # Γ
+    gradient: Tensor
+    values: Tensor
+    vectors: Tensor
+    turned: Tensor  # J V, whose columns are the eigenvectors of C*
+
+    @classmethod
+    def at(cls, form: BilinearForm, p: Tensor, n: Tensor, g: Tensor) -> _Expansion:
+        c = sigma(g) @ p @ g
+        c = (c + sigma(c)) / 2
+        slack = c - sigma(g) @ n
+        values, vectors = torch.linalg.eigh(c)
+        # J V up to a sign, which cancels.
+        turned = form.apply(vectors.mT).mT
+        gradient = project_algebra(form, slack)
+        return cls(form, c, slack, gradient, values.clamp_min(0), vectors, turned)
+
+    def hessian(self, xi: Tensor, mu: Tensor) -> Tensor:
+        curved = sigma(xi) @ self.slack + self.slack @ sigma(xi)
+        return project_algebra(self.form, self.c @ xi + curved / 2) + mu[..., None, None] * xi
+
+    def lyapunov(self, m: Tensor, mu: Tensor) -> Tensor:
+        """Solve the Gauss-Newton system H ξ + μ ξ = m; zero where it is singular."""
+        sums = self.values[..., :, None] + self.values[..., None, :] + 2 * mu[..., None, None]
+        tol = self.values.shape[-1] * torch.finfo(sums.dtype).eps * self.values[..., -1:, None]
+        inverse = torch.where(sums > tol, 2 / sums.where(sums > tol, 1), 0)
+        inner = sigma(self.vectors) @ m @ self.turned
+        return self.vectors @ (inner * inverse) @ sigma(self.turned)
+
+    def solve(self, m: Tensor, mu: Tensor, *, steps: int, rtol: float) -> Tensor:
+        """Solve the whole H ξ + μ ξ = m by preconditioned conjugate gradients.
+
+        An item stops at its first direction of negative curvature, with what it has by then: for
+        the Gauss-Newton solution at least, which descends.
+        """
+        x = torch.zeros_like(m)
+        r = m
+        z = self.lyapunov(r, mu)
+        direction = z
+        rz = _dot(r, z)
+        goal = rtol**2 * rz
+        running = rz > 0
+        for step in range(steps):
+            image = self.hessian(direction, mu)
+            curvature = _dot(direction, image)
+            if step == 0:
+                x = torch.where((curvature > 0)[..., None, None], x, z)
+            running = running & (curvature > 0)
+            if not running.any():
+                break
+            length = torch.where(running, rz / curvature.where(running, 1), 0)[..., None, None]
+            x = x + length * direction
+            r = r - length * image
+            z = self.lyapunov(r, mu)
+            new = _dot(r, z)
+            running = running & (new > goal)
+            direction = z + (new / rz.where(rz > 0, 1))[..., None, None] * direction
+            rz = new
+        return x
+
+
+def project_algebra(form: BilinearForm, m: Tensor) -> Tensor:
+    """Frobenius-nearest element of the Lie algebra, the same for row and for column action."""
+    return (m - form.adjoint(m)) / 2
+
+
+def misfit(moments: Moments, g: Tensor) -> Tensor:
+    r""":math:`\lVert A - B g\rVert^2 - \lVert A\rVert^2` from moments, shape ``(...)``."""
+    return (g.conj() * (moments.source @ g - 2 * moments.cross)).real.sum((-2, -1))
+
+
+def descend(
+    form: BilinearForm, moments: Moments, g: Tensor, *, steps: int, newton: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Lower the misfit from a start, until it no longer falls or for a number of steps.
+
+    Args:
+        form: the form that is preserved.
+        moments: of shape ``(k, d, d)``.
+        g: group elements to start from, in row action, shape ``(k, d, d)``.
+        steps: the most steps; each factorises one d×d matrix an item.
+        newton: use the whole Hessian. Near a minimum it converges quadratically whatever the
+            residual is; far from one Gauss and Newton's is safer.
+
+    Returns:
+        Group elements, shape ``(k, d, d)``, and their misfits ``(k,)``.
+    """
+    g, value = g.clone(), misfit(moments, g)
+    scale = moments.energy + trace(moments.source)
+    scale = scale.where(scale > 0, 1)
+    mu = torch.zeros_like(value)
+    active = torch.arange(len(g), device=g.device)
+    for _ in range(steps):
+        if not len(active):
+            break
+        own = moments.map(lambda m, rows=active: m[rows])
+        here = _Expansion.at(form, own.source, own.cross, g[active])
+        damping = mu[active]
+        if newton:
+            xi = here.solve(-here.gradient, damping, steps=30, rtol=1e-3)
+        else:
+            xi = here.lyapunov(-here.gradient, damping)
+        trial = g[active] @ matrix_exp(xi)
+        reached = misfit(own, trial)
+        # Equal up to rounding counts: near the end the last digits of g are below those of f.
+        gain = (value[active] - reached) / scale[active]
+        fell = gain > -4 * torch.finfo(gain.dtype).eps
+        g[active] = torch.where(fell[..., None, None], trial, g[active])
+        value[active] = torch.where(fell, reached, value[active])
+        # Levenberg's damping starts at the mean curvature along the step that failed: a step is
+        # long in weakly determined directions, and those are the ones to hold back.
+        squared = _dot(xi, xi)
+        curvature = -_dot(xi, here.gradient) / squared.where(squared > 0, 1)
+        mu[active] = torch.where(
+            fell,
+            (damping / 5).where(damping > 0.01 * curvature, 0),
+            (5 * damping).maximum(curvature),
+        )
+        active = active[torch.where(fell, gain > 1e-15, squared > 1e-20)]
+    return g, value
+
+
+class _Minimiser(torch.autograd.Function):
+    r"""A minimiser g, found somehow, as a function of the moments P and N.
+
+    The gradient of f vanishes at g and stays zero as P and N move, :math:`H ξ + d\nabla = 0` with
+    dg = g ξ and :math:`d\nabla = Π (g^σ dP g - g^σ dN)`. So with λ the solution of
+    :math:`H λ = Π (g^σ \bar G)` the backward is :math:`\bar P = -g λ g^σ, \bar N = g λ`. H is
+    solved on its range: the gradient is finite where g is not unique, and has no meaning there.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, p: Tensor, n: Tensor, g: Tensor, form: BilinearForm) -> Tensor:
+        ctx.save_for_backward(p, n, g)
+        ctx.form = form
+        return g.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        p, n, g = ctx.saved_tensors
+        here = _Expansion.at(ctx.form, p, n, g)
+        right = project_algebra(ctx.form, sigma(g) @ grad)
+        no_damping = torch.zeros_like(here.values[..., 0])
+        dual = g @ here.solve(right, no_damping, steps=200, rtol=1e-12)
+        return -dual @ sigma(g), dual, None, None
+
+
+def differentiable(form: BilinearForm, moments: Moments, g: Tensor) -> Tensor:
+    """A minimiser g of the misfit, with its derivative with respect to the moments attached."""
+    return _Minimiser.apply(moments.source, moments.cross, g, form)  # type: ignore[return-value]
+
+
+def _dot(x: Tensor, y: Tensor) -> Tensor:
+    """Real inner product of matrices, ``(..., d, d), (..., d, d) -> (...)``."""
+    return (x.conj() * y).real.sum((-2, -1))

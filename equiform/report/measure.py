@@ -1,0 +1,226 @@
+"""The report: fit, measure, judge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equiform._extras import require
+from equiform.forms import BilinearForm, EuclideanForm, HermitianForm, sigma
+from equiform.functional import effective_rank_moments, relative_equivariance_moments
+from equiform.functional.wahba import root_ratio
+from equiform.groups import CompactGroup, IsometryGroup, Moments, Recovery
+from equiform.groups.moments import trace
+from equiform.manifolds._base import EmbeddingManifold
+from equiform.report.batches import Batches, ReportError
+from equiform.report.components import angles_of, component_name, group_name
+from equiform.report.embedding import Embedding, frozen
+from equiform.report.passes import Passes
+from equiform.report.result import Report, Row
+from equiform.report.statistics import HeldOutStatistics
+from equiform.report.verdicts import COLLAPSED, judge
+
+#: Pulls T to the identity along directions that embeddings do not use, where the data leave it
+#: open: with an arbitrary completion, T∘T would differ from the T of a∘a for no reason. It is above
+#: the energy of float32 rounding, 1e-14, and moves W_f by 3e-5 at the very most.
+ANCHOR = 1e-9
+
+
+def report(
+    encoder: Callable[[Any], Tensor],
+    data: Any,
+    transformations: Mapping[str, Callable[[Any], Any]],
+    *,
+    group: IsometryGroup | None = None,
+    manifold: EmbeddingManifold | None = None,
+    collate: Callable[[list[Any]], Any] | None = None,
+    composition: bool = True,
+    batch_size: int = 256,
+    device: torch.device | str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> Report:
+    r"""Measure what an encoder f does with transformations a of its input.
+
+    For each a, the isometry T with :math:`f(a x) \approx T f(x)` is fitted to one random half of
+    the data and measured on the other, beside what shuffled pairs and T = I reach. Of the
+    embeddings only d×d moments are kept: memory is that of one batch and its transforms,
+    whatever N is.
+
+    Args:
+        encoder: maps a batch to embeddings ``(n, d)``. A module runs in eval mode; the modes it
+            had are restored.
+        data: a tensor ``(N, ...)``, a map-style dataset or a DataLoader, of which the dataset and
+            the ``collate_fn`` are taken. Of an item that is a tuple or list, the first element.
+        transformations: by name; each maps a batch to a new batch of as many rows, and is *one
+            fixed* transformation: give draws of a random one as entries of their own.
+        group: where T is sought; unless given, the isometry group of the manifold's form, or
+            without a manifold O(d), or U(d) for complex embeddings.
+        manifold: the embeddings are ``manifold.project(encoder(x))`` where given. Errors are still
+            those of the coordinates: on a hyperboloid, far points weigh more.
+        collate: makes a batch of a list of whole items; torch's default unless given.
+        composition: whether to measure the composition defect, which applies each a twice.
+        batch_size: the most rows of a batch; the result depends on it by rounding only.
+        device: where batches are moved, and the encoder if it is a module.
+        out: folder for :meth:`Report.save`.
+        seed: of the split and of the bootstrap.
+        progress: whether to show a progress bar, which needs tqdm.
+
+    Returns:
+        The report; ``print`` shows it as a table.
+
+    Raises:
+        ReportError: the encoder, the data or a transformation is not as described above.
+        ImportError: ``out`` or ``progress`` needs a package that is not installed.
+    """
+    if not isinstance(transformations, Mapping) or not transformations:
+        raise ReportError(
+            "transformations must be a dict {name: function of a batch} with at least one entry, "
+            f"got a {type(transformations).__name__}"
+            + (" without any" if isinstance(transformations, Mapping) else "")
+        )
+    if out is not None:
+        require("matplotlib", extra="plots")  # not to miss it after all the work
+    generator = torch.Generator().manual_seed(seed)
+    batches = Batches(
+        data, batch_size=batch_size, collate=collate, device=device, generator=generator
+    )
+    passes = Passes(batches, Embedding(encoder, manifold), transformations, progress)
+    with frozen(encoder, device):
+        empty = passes.start()
+        group = _default_group(empty, manifold) if group is None else group
+        _check_group(group, empty)
+        fits = passes.fit(empty, composition=composition)
+        solved = {name: _solve(group, fit.once) for name, fit in fits.items()}
+        measured = {
+            name: HeldOutStatistics(solved[name].matrix, _solve(group, fit.shuffled).matrix, empty)
+            for name, fit in fits.items()
+        }
+        of_source = passes.measure(measured, empty.source.new_zeros(empty.dim), generator)
+    second_moment = next(iter(measured.values())).moments.source
+    spread = of_source.count * of_source.squared_spread(second_moment)
+    rows = []
+    for name, held_out in measured.items():
+        twice = _solve(group, fits[name].twice).matrix if composition else None
+        rows.append(_row(name, group, solved[name], held_out, twice, spread))
+    spectrum = torch.linalg.eigvalsh(second_moment).clamp_min(0).flip(0)
+    rank = effective_rank_moments(second_moment).item()
+    result = Report(
+        rows=tuple(rows),
+        group=group_name(group),
+        dim=group.dim,
+        num_fit=len(batches.fit),
+        num_held_out=len(batches.held_out),
+        effective_rank=rank,
+        spectrum=tuple((spectrum / spectrum.sum().clamp_min(1e-300)).tolist()),
+        warnings=_warnings(len(batches.fit), group.dim, rank),
+        seed=seed,
+    )
+    if out is not None:
+        result.save(out)
+    return result
+
+
+def _default_group(empty: Moments, manifold: EmbeddingManifold | None) -> IsometryGroup:
+    if manifold is not None:
+        return manifold.form.isometry_group(empty.dim)
+    form = HermitianForm() if empty.source.is_complex() else EuclideanForm()
+    return form.isometry_group(empty.dim)
+
+
+def _check_group(group: IsometryGroup, empty: Moments) -> None:
+    if group.dim != empty.dim:
+        raise ReportError(f"group is {group!r}, but the embeddings have d={empty.dim}")
+    try:
+        group.form.check_embedding(empty.source)
+    except TypeError as error:
+        raise ReportError(f"group is {group!r}: {error}") from error
+
+
+def _solve(group: IsometryGroup, moments: Moments) -> Recovery:
+    return group.recover_moments(moments, anchor=ANCHOR)
+
+
+def _row(
+    name: str,
+    group: IsometryGroup,
+    recovery: Recovery,
+    held_out: HeldOutStatistics,
+    twice: Tensor | None,
+    spread: float,
+) -> Row:
+    matrix, moments = recovery.matrix, held_out.moments
+    displacement = (held_out.squared_displacement / spread) ** 0.5 if spread > 0 else None
+    low, high = held_out.interval
+    return Row(
+        name=name,
+        verdict=judge(
+            held_out.error,
+            null=held_out.null,
+            invariance_error=held_out.invariance_error,
+            displacement=displacement,
+        ),
+        error=held_out.error,
+        low=low,
+        high=high,
+        null=held_out.null,
+        invariance_error=held_out.invariance_error,
+        displacement=displacement,
+        relative_equivariance=(
+            relative_equivariance_moments(moments, group.form).item()
+            if isinstance(group.form, BilinearForm)
+            else None
+        ),
+        composition_defect=(
+            None
+            if twice is None
+            else _composition_defect(group, moments.source, matrix @ matrix, twice)
+        ),
+        component=component_name(group, matrix),
+        angles=angles_of(matrix) if isinstance(group, CompactGroup) else None,
+        rank=int(recovery.rank),
+        identifiable=bool(recovery.identifiable),
+        matrix=matrix.cpu(),
+    )
+
+
+def _composition_defect(
+    group: IsometryGroup, moment: Tensor, composed: Tensor, direct: Tensor
+) -> float:
+    r""":math:`\lVert F (T_aT_a - T_{aa})^t h\rVert / \lVert Fh\rVert`, h the frame with F h least.
+
+    It is of the very T that are reported; :func:`equiform.functional.composition_defect` fits all
+    of them in the frame h, which for a compact group is the same.
+
+    Args:
+        group: which has the T.
+        moment: of the points F, shape ``(d, d)``.
+        composed, direct: T_a T_a and T_aa, shape ``(d, d)``.
+    """
+    h = group.balance(moment)
+
+    def energy(m: Tensor) -> Tensor:
+        return trace(sigma(m) @ moment @ m)
+
+    return root_ratio(torch.stack([energy((composed - direct).mT @ h), energy(h)])).item()
+
+
+def _warnings(num_fit: int, d: int, effective_rank: float) -> tuple[str, ...]:
+    """What makes the numbers less than they seem."""
+    warnings = []
+    if num_fit <= d:
+        warnings.append(
+            f"T is fitted to {num_fit} points in {d} dimensions, which some isometry nearly fits "
+            f"whatever the encoder does; give more than {2 * d} items, better {20 * d}"
+        )
+    if d > 1 and effective_rank < COLLAPSED:
+        warnings.append(
+            f"The embeddings have collapsed towards one direction (effective rank "
+            f"{effective_rank:.2f} of {d}): W_f is small for any such encoder; read W_f/null"
+        )
+    return tuple(warnings)

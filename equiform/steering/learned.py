@@ -1,0 +1,152 @@
+"""A group element for each augmentation by one learned map, without a solve for any of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from equiform.groups import IsometryGroup, Moments
+from equiform.groups.moments import trace
+
+
+class LearnedIsometry(nn.Module):
+    r"""ρ(θ), from the parameters of an augmentation to the group element that it acts by.
+
+    .. math:: ρ(θ) = \exp ξ_1(θ) \cdots \exp ξ_F(θ), \qquad ξ(θ) = g(θ) - g(0),
+
+    with every :math:`ξ_i(θ)` in the Lie algebra: ρ(θ) is in the group whatever the weights are, and
+    ρ(0) = I. Fit it through moments (:meth:`moment_loss`): the mean of logarithms of noisy
+    solutions, one for each augmentation, is biased. The fit is not convex, and begins near the
+    identity: let small augmentations come first, and large ones join while it converges.
+
+    One factor reaches what ``group.exp`` does: the identity component, and for Sp(2m, R) and
+    O(p, q) with p, q ≥ 2 not all of it. Two factors reach all of it, as T = K exp(X) with K in the
+    connected compact part. For augmentations that act from another component multiply by one
+    element T0 of it, recovered or drawn: ``ρ(θ) @ T0``.
+
+    Args:
+        group: where ρ takes its values.
+        num_parameters: k, the length of θ.
+        num_factors: F, the number of exponentials.
+        network: g, any module ``(..., k) -> (..., num_factors * dim of the algebra)`` that acts on
+            each row by itself, so no batch normalisation and no dropout; linear generators, with
+            small random weights and no bias, unless given.
+
+    Shape:
+        ``(..., k) -> (..., d, d)``, acting on columns: rows transform as ``x @ ρ(θ).mT``.
+
+    Raises:
+        ValueError: ``num_factors`` is below 1, or θ or what the network returns is of wrong length.
+    """
+
+    def __init__(
+        self,
+        group: IsometryGroup,
+        num_parameters: int,
+        *,
+        num_factors: int = 1,
+        network: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        if num_factors < 1:
+            raise ValueError(f"num_factors must be at least 1, got {num_factors}")
+        self.group = group
+        self.num_parameters = num_parameters
+        self.num_factors = num_factors
+        self._num_coordinates = num_factors * len(group.algebra_basis())
+        if network is None:
+            network = _LinearGenerators(num_parameters, self._num_coordinates)
+        self.network = network
+
+    def algebra(self, theta: Tensor) -> Tensor:
+        """ξ_1(θ), …, ξ_F(θ), ``(..., k) -> (..., num_factors, d, d)``."""
+        if theta.shape[-1:] != (self.num_parameters,):
+            raise ValueError(
+                f"theta must have shape (..., {self.num_parameters}), got {tuple(theta.shape)}"
+            )
+        coordinates = self.network(theta) - self.network(theta.new_zeros(1, self.num_parameters))[0]
+        if coordinates.shape != (*theta.shape[:-1], self._num_coordinates):
+            raise ValueError(
+                f"network must return shape (..., {self._num_coordinates}), the coordinates of "
+                f"{self.num_factors} elements of the algebra of {self.group!r}, "
+                f"got {tuple(coordinates.shape)}"
+            )
+        coordinates = coordinates.unflatten(-1, (self.num_factors, -1))
+        dtype = coordinates.dtype
+        basis = self.group.algebra_basis(
+            dtype=dtype.to_complex() if self.group.form.sesquilinear else dtype,
+            device=theta.device,
+        )
+        return torch.tensordot(coordinates.to(basis.dtype), basis, dims=1)
+
+    def forward(self, theta: Tensor) -> Tensor:
+        """ρ(θ), in the precision of the weights under autocast too."""
+        with _without_autocast(theta):
+            product, *factors = self.group.exp(self.algebra(theta)).unbind(-3)
+            for factor in factors:
+                product = product @ factor
+        return product
+
+    def moment_loss(self, theta: Tensor, moments: Moments) -> Tensor:
+        r"""Mean over augmentations of the relative squared residual of their points.
+
+        .. math:: \frac1m \sum_a \lVert A_a - B_a ρ(θ_a)^t\rVert_W^2 / \lVert A_a\rVert_W^2
+
+        Computed from the moments alone, in their dtype: O(m d³) however many points they hold.
+
+        Args:
+            theta: parameters of m augmentations, shape ``(m, k)``.
+            moments: of their points, shape ``(m, d, d)``.
+
+        Returns:
+            A scalar in the dtype of ``theta``; the residual is not divided where A = 0.
+        """
+        g = self(theta).to(moments.source.dtype).mT
+        if g.shape != moments.source.shape:
+            raise ValueError(
+                f"moments must have shape {tuple(g.shape)} for theta of shape "
+                f"{tuple(theta.shape)}, got {tuple(moments.source.shape)}"
+            )
+        energy = trace(moments.target)
+        fitted = (g.conj() * (moments.source @ g - 2 * moments.cross)).real.sum((-2, -1))
+        squared = (energy + fitted) / energy.where(energy > 0, 1)
+        return squared.mean().to(theta.dtype)
+
+    def composition_loss(self, theta: Tensor, theta_prime: Tensor, composed: Tensor) -> Tensor:
+        r"""Defect of the composition law, mean of
+        :math:`\lVert ρ(θ∘θ') - ρ(θ) ρ(θ')\rVert_F^2 / 2d`.
+
+        It needs no data: any pairs of parameters serve, and fresh ones at each step teach ρ about
+        augmentations that were never observed. Unrelated elements of a compact group have about 1.
+
+        Args:
+            theta, theta_prime: parameters, shape ``(..., k)``.
+            composed: parameters of θ∘θ', the augmentation θ' followed by θ, shape ``(..., k)``.
+        """
+        first, second, both = self(torch.stack([theta, theta_prime, composed]))
+        with _without_autocast(theta):
+            defect = (both - first @ second).abs().square().sum((-2, -1))
+        return defect.mean() / (2 * self.group.dim)
+
+    def extra_repr(self) -> str:
+        """The arguments that matter, for ``print(map)``."""
+        return f"{self.group!r}, {self.num_parameters}, num_factors={self.num_factors}"
+
+
+def _without_autocast(x: Tensor) -> torch.autocast:
+    # Rounded to half precision a product of isometries is none.
+    return torch.autocast(x.device.type, enabled=False)
+
+
+class _LinearGenerators(nn.Module):
+    """Coordinates linear in θ: one generator for each of the k parameters and F factors."""
+
+    def __init__(self, num_parameters: int, num_coordinates: int) -> None:
+        super().__init__()
+        # Near zero, where the loss is smooth: large generators turn each augmentation many times
+        # around. Not zero: the factors would get equal gradients and stay equal. And no nn.Linear,
+        # which warns where the algebra of a discrete group has dimension 0.
+        self.weight = nn.Parameter(0.01 * torch.randn(num_coordinates, num_parameters))
+
+    def forward(self, theta: Tensor) -> Tensor:
+        return theta @ self.weight.mT

@@ -1,0 +1,176 @@
+"""Moments of each augmentation, kept while training goes on, and solved for when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, KeysView, Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from equiform.groups import IsometryGroup, Moments, Recovery
+from equiform.ops.distributed import sum_over_ranks, world_size
+
+
+class StreamingIsometry(nn.Module):
+    r"""The second moments of each augmentation's points, and the isometry that they determine.
+
+    The moments of a key, M = (P, N, Q, weight), follow its own updates, whatever others get:
+
+    .. math:: M \leftarrow \mathrm{decay} \cdot M + M_\mathrm{batch}
+
+    so that a point counts :math:`\mathrm{decay}^k` after k further updates of its key, and
+    ``weight`` is the effective number of points, at most n / (1 - decay) for batches of n. Memory
+    is 3 d² numbers a key, in float64 (complex128); embeddings are never stored.
+
+    What a rank has gathered is its own: it is in no buffer, which DistributedDataParallel
+    would overwrite by those of rank 0. It follows the module to a device, keeps its precision where
+    the module is cast, and is in ``state_dict``; ``load_state_dict`` replaces all keys.
+
+    Args:
+        group: where the isometries are sought.
+        decay: in (0, 1]; 1 forgets nothing.
+
+    Raises:
+        ValueError: ``decay`` is out of range.
+    """
+
+    _device: Tensor
+
+    def __init__(self, group: IsometryGroup, *, decay: float = 1.0) -> None:
+        super().__init__()
+        if not 0 < decay <= 1:
+            raise ValueError(f"decay must be in (0, 1], got {decay}")
+        self.group = group
+        self.decay = decay
+        self._moments: dict[str, Moments] = {}
+        # Empty: it only remembers where the module was moved.
+        self.register_buffer("_device", torch.empty(0), persistent=False)
+
+    @torch.no_grad()
+    def update(
+        self, key: str, source: Tensor, target: Tensor, weights: Tensor | None = None
+    ) -> None:
+        """Take embeddings f(x) and f(a x) of one augmentation a.
+
+        Args:
+            key: which augmentation.
+            source, target: points B and A, shape ``(n, d)``, on any device.
+            weights: nonnegative, shape ``(n,)``; 1 unless given.
+
+        Raises:
+            TypeError: the key is no string, or the form takes no points of this dtype.
+            ValueError: shapes do not fit, or a weight is negative.
+        """
+        if not isinstance(key, str):
+            raise TypeError(f"key must be a str, got {type(key).__name__}; use str(key)")
+        if source.ndim != 2 or source.shape[-1] != self.group.dim:
+            raise ValueError(
+                f"source must have shape (n, {self.group.dim}), got {tuple(source.shape)}"
+            )
+        self.group.form.check_embedding(source)
+        self.group.form.check_embedding(target)
+        batch = self._move(Moments.of(source, target, weights))
+        self._moments[key] = self._moments[key] * self.decay + batch if key in self else batch
+
+    def recover(self, key: str, *, anchor: float = 0.0) -> Recovery:
+        """Best isometry of one augmentation; see :meth:`IsometryGroup.recover_moments`.
+
+        For all at once: ``streaming.group.recover_moments(streaming.moments())``.
+
+        Args:
+            key: which augmentation.
+            anchor: pull to the identity; 0 fits the data alone.
+
+        Raises:
+            KeyError: the key has had no update.
+        """
+        return self.group.recover_moments(self[key], anchor=anchor)
+
+    def moments(self, keys: Iterable[str] | None = None) -> Moments:
+        """Moments of several keys, stacked in their order, shape ``(m, d, d)``.
+
+        Args:
+            keys: which augmentations; all, in the order of :meth:`keys`, unless given.
+
+        Raises:
+            ValueError: there are no keys.
+            KeyError: a key has had no update.
+        """
+        chosen = [self[key] for key in (self.keys() if keys is None else keys)]
+        if not chosen:
+            raise ValueError("there are no keys to stack moments of; call update first")
+        return _stack(chosen)
+
+    def keys(self) -> KeysView[str]:
+        """The augmentations, in the order of their first updates."""
+        return self._moments.keys()
+
+    def __getitem__(self, key: str) -> Moments:
+        if key not in self:
+            raise KeyError(f"key {key!r} has had no update; there are {len(self)} others")
+        return self._moments[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._moments
+
+    def __len__(self) -> int:
+        return len(self._moments)
+
+    def all_reduce(self) -> StreamingIsometry:
+        """The sum over all ranks, which may have seen different keys, as a new module.
+
+        It leaves this one as it is, so that calling it again counts nothing twice. All ranks must
+        call it; the keys of the result are sorted. A plain copy without a process group.
+        """
+        total = StreamingIsometry(self.group, decay=self.decay).to(self._device.device)
+        if world_size() == 1:
+            total._moments = dict(self._moments)
+            return total
+        keys_of_ranks: list[list[str]] = [[] for _ in range(world_size())]
+        dist.all_gather_object(keys_of_ranks, list(self.keys()))
+        keys = sorted(set().union(*keys_of_ranks))
+        if keys:
+            unseen = Moments.zeros(d=self.group.dim, dtype=self._dtype, device=self._device.device)
+            own = _stack([self._moments.get(key, unseen) for key in keys])
+            parts = zip(*own.map(sum_over_ranks).parts, strict=True)
+            total._moments = {key: Moments(*m) for key, m in zip(keys, parts, strict=True)}
+        return total
+
+    def get_extra_state(self) -> dict[str, tuple[Tensor, ...]]:
+        """The moments by key, for ``state_dict``."""
+        return {key: moments.parts for key, moments in self._moments.items()}
+
+    def set_extra_state(self, state: dict[str, tuple[Tensor, ...]]) -> None:
+        """Replace all keys and moments, for ``load_state_dict``."""
+        loaded = {key: Moments(*parts) for key, parts in state.items()}
+        for key, moments in loaded.items():
+            if moments.source.shape != (self.group.dim, self.group.dim):
+                raise ValueError(
+                    f"the state of key {key!r} has moments of shape "
+                    f"{tuple(moments.source.shape)}; load it into a group of that dimension, "
+                    f"not {self.group!r}"
+                )
+        self._moments = {key: self._move(moments) for key, moments in loaded.items()}
+
+    def extra_repr(self) -> str:
+        """The arguments that matter, for ``print(streaming)``."""
+        return f"{self.group!r}, decay={self.decay}, {len(self)} keys"
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return torch.complex128 if self.group.form.sesquilinear else torch.float64
+
+    def _move(self, moments: Moments) -> Moments:
+        return moments.map(lambda x: x.to(self._device.device))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> StreamingIsometry:
+        # What moves or casts a module comes through here. The moments follow to the device only.
+        super()._apply(fn, recurse)
+        self._moments = {key: self._move(moments) for key, moments in self._moments.items()}
+        return self
+
+
+def _stack(moments: Sequence[Moments]) -> Moments:
+    parts = zip(*(m.parts for m in moments), strict=True)
+    return Moments(*(torch.stack(part) for part in parts))
