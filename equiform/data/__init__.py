@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from equiform._extras import load_lazily
 
 if TYPE_CHECKING:
+    from equiform.data._download import DownloadError
     from equiform.data.archive import ReadLimits, iter_structure_files
     from equiform.data.backbone import synthetic_backbones
     from equiform.data.proteins import ProteinCloud, ProteinDataset
-    from equiform.data.rcsb import DownloadError, download_entries, entry_ids
+    from equiform.data.rcsb import download_entries, entry_ids
     from equiform.data.structure import (
         CalphaTrace,
         StructureFormatError,
@@ -39,7 +40,7 @@ __all__ = [
 
 _SUBMODULE_OF = {
     "CalphaTrace": "structure",
-    "DownloadError": "rcsb",
+    "DownloadError": "_download",
     "ProteinCloud": "proteins",
     "ProteinDataset": "proteins",
     "ReadLimits": "archive",

@@ -1,4 +1,4 @@
-"""Structure files out of a file, a folder, a tar or a zip: in sorted order, in memory, bounded.
+"""Files out of a folder, a tar or a zip: in sorted order, in memory, bounded.
 
 An archive from elsewhere is not trusted. Nothing is written to disk, every read has a limit, and a
 member whose name or kind would be dangerous to unpack is refused, because an archive that holds one
@@ -15,7 +15,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
@@ -50,9 +50,9 @@ class ReadLimits:
     """How much an untrusted file may unpack to before it is refused.
 
     Attributes:
-        member_bytes: largest structure file, after decompression.
+        member_bytes: largest file that is read, after decompression.
         total_bytes: largest archive, after decompression.
-        members: most members of an archive, structure files or not.
+        members: most members of an archive, read or not.
     """
 
     member_bytes: int = 256 * 2**20
@@ -159,18 +159,28 @@ def iter_structure_files(
             member that is a link, a device, encrypted, repeated, or named to land outside the
             folder that it would be unpacked to.
     """
+    return iter_files(path, lambda name: structure_stem(name) is not None, limits=limits)
+
+
+def iter_files(
+    path: str | os.PathLike[str],
+    wanted: Callable[[str], bool],
+    *,
+    limits: ReadLimits | None = None,
+) -> Iterator[tuple[str, bytes]]:
+    """As `iter_structure_files`, for the files whose name (with its folders) is `wanted`."""
     path, limits = Path(path), limits or ReadLimits()
     if not path.exists():
         raise FileNotFoundError(f"path={str(path)!r} does not exist")
     name = path.name.lower()
     open_tar = next((_TAR_OPENERS[end] for end in _TAR_OPENERS if name.endswith(end)), None)
     if path.is_dir():
-        yield from _folder_files(path, limits)
+        yield from _folder_files(path, wanted, limits)
     elif open_tar is not None:
         with open_tar(path, "rb") as stream:
-            yield from _sorted_members(path.name, _tar_members(path.name, stream, limits))
+            yield from _sorted_members(path.name, _tar_members(path.name, stream, wanted, limits))
     elif name.endswith(".zip"):
-        yield from _sorted_members(path.name, _zip_members(path, limits))
+        yield from _sorted_members(path.name, _zip_members(path, wanted, limits))
     else:
         with path.open("rb") as stream:
             yield path.name, read_capped(stream, limit=limits.member_bytes, name=path.name)
@@ -190,20 +200,18 @@ def _sorted_members(
     yield from sorted(found.items())
 
 
-def _folder_files(folder: Path, limits: ReadLimits) -> Iterator[tuple[str, bytes]]:
+def _folder_files(
+    folder: Path, wanted: Callable[[str], bool], limits: ReadLimits
+) -> Iterator[tuple[str, bytes]]:
     # Links are followed to files only: a person put them here, unlike those of an archive.
-    names = sorted(
-        file.relative_to(folder).as_posix()
-        for file in folder.rglob("*")
-        if structure_stem(file.name) is not None and file.is_file()
-    )
-    for name in names:
+    names = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    for name in sorted(filter(wanted, names)):
         with (folder / name).open("rb") as stream:
             yield name, read_capped(stream, limit=limits.member_bytes, name=name)
 
 
 def _tar_members(
-    archive: str, stream: _Readable, limits: ReadLimits
+    archive: str, stream: _Readable, wanted: Callable[[str], bool], limits: ReadLimits
 ) -> Iterator[tuple[str, bytes]]:
     capped = _CappedReader(stream, limits.total_bytes, archive)
     with tarfile.open(fileobj=capped, mode="r|") as tar:  # pyright: ignore[reportCallIssue, reportArgumentType]
@@ -214,7 +222,7 @@ def _tar_members(
                 raise StructureFormatError(
                     f"{archive}: member {member.name!r} is a link, a device or a sparse file"
                 )
-            if member.isreg() and structure_stem(member.name) is not None:
+            if member.isreg() and wanted(member.name):
                 content = tar.extractfile(member)
                 assert content is not None
                 yield member.name, read_capped(content, limit=limits.member_bytes, name=member.name)
@@ -226,7 +234,9 @@ def _tar_members(
         raise StructureFormatError(f"{archive}: no end-of-archive mark: cut short?")
 
 
-def _zip_members(path: Path, limits: ReadLimits) -> Iterator[tuple[str, bytes]]:
+def _zip_members(
+    path: Path, wanted: Callable[[str], bool], limits: ReadLimits
+) -> Iterator[tuple[str, bytes]]:
     unpacked = 0
     with zipfile.ZipFile(path) as archive:
         for count, member in enumerate(archive.infolist(), start=1):
@@ -237,7 +247,7 @@ def _zip_members(path: Path, limits: ReadLimits) -> Iterator[tuple[str, bytes]]:
                 raise StructureFormatError(
                     f"{path.name}: member {member.filename!r} is a link, a device or encrypted"
                 )
-            if not member.is_dir() and structure_stem(member.filename) is not None:
+            if not member.is_dir() and wanted(member.filename):
                 limit = min(limits.member_bytes, limits.total_bytes - unpacked)
                 with archive.open(member) as content:
                     data = read_capped(content, limit=limit, name=member.filename)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import logging
 import os
 import re
@@ -13,7 +12,6 @@ from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from equiform._extras import require
 from equiform.data._cache import write_atomically
@@ -22,20 +20,14 @@ from equiform.data.archive import ReadLimits, StructureFormatError, gunzip
 require("requests", extra="proteins")
 import requests  # noqa: E402
 from filelock import FileLock  # noqa: E402
-from requests.adapters import HTTPAdapter  # noqa: E402
-from urllib3.util import Retry  # noqa: E402
+
+from equiform.data._download import CHUNK, TIMEOUT, DownloadError, secure_session  # noqa: E402
 
 _log = logging.getLogger(__name__)
 
 RCSB_URL = "https://files.rcsb.org/download"
 _ENTRY_ID = re.compile(r"[1-9][A-Za-z0-9]{3}|pdb_[0-9]{4}[1-9][A-Za-z0-9]{3}")
 _BODY_ATTEMPTS = 3
-_CHUNK = 2**16
-_TIMEOUT = (10.0, 60.0)  # seconds to connect, and between bytes
-
-
-class DownloadError(OSError):
-    """An entry could not be downloaded; the message says which and why."""
 
 
 def entry_ids() -> tuple[str, ...]:
@@ -106,30 +98,14 @@ class _EntryError(DownloadError):
 
 
 class _Client:
-    """A polite HTTP session that only ever speaks to servers of the scheme of its base URL."""
+    """A polite session that fetches whole gzip files."""
 
     def __init__(self, base_url: str, requests_per_second: float, max_bytes: int) -> None:
         if requests_per_second <= 0:
             raise ValueError(f"requests_per_second must be positive, got {requests_per_second}")
-        scheme, host = urlsplit(base_url).scheme, urlsplit(base_url).hostname or ""
-        if scheme != "https" and not (scheme == "http" and _is_loopback(host)):
-            raise ValueError(f"base_url must be https (http for a loopback host), got {base_url!r}")
         self._base_url, self._max_bytes = base_url.rstrip("/"), max_bytes
         self._interval, self._next_start = 1 / requests_per_second, 0.0
-        self._session = requests.Session()
-        # No adapter for anything else: a redirect from https to http finds none and fails.
-        self._session.adapters.clear()
-        # After the last retry the answer itself comes back, and its status is reported.
-        retry = Retry(
-            total=5,
-            backoff_factor=0.5,
-            status_forcelist=(429, 500, 502, 503, 504),
-            raise_on_status=False,
-        )
-        prefix = "https://" if scheme == "https" else self._base_url
-        self._session.mount(prefix, HTTPAdapter(max_retries=retry))
-        # As it is, no transfer decoding: the .gz file itself is what is kept and hashed.
-        self._session.headers["Accept-Encoding"] = "identity"
+        self._session = secure_session(base_url, argument="base_url")
 
     def close(self) -> None:
         self._session.close()
@@ -150,7 +126,7 @@ class _Client:
         self._next_start = time.monotonic() + self._interval
         try:
             response = self._session.get(
-                f"{self._base_url}/{name}", stream=True, timeout=_TIMEOUT, verify=True
+                f"{self._base_url}/{name}", stream=True, timeout=TIMEOUT, verify=True
             )
         except requests.RequestException as error:
             raise DownloadError(f"{name}: {self._base_url} cannot be reached ({error})") from error
@@ -161,7 +137,7 @@ class _Client:
 
     def _body(self, name: str, response: requests.Response) -> bytes:
         data = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.iter_content(CHUNK):
             data += chunk
             if len(data) > self._max_bytes:
                 raise _EntryError(f"{name}: more than {self._max_bytes} bytes")
@@ -176,13 +152,6 @@ def _checked_id(entry: str) -> str:
     if not _ENTRY_ID.fullmatch(entry):
         raise ValueError(f'ids must be like "1CRN" or "pdb_00001crn", got {entry!r}')
     return entry.lower() if entry.startswith("pdb_") else entry.upper()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _digest_file(file: Path) -> Path:

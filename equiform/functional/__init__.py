@@ -14,6 +14,8 @@ from equiform.functional.contrastive import (
     uniformity,
 )
 from equiform.functional.equivariance import pairwise_equivariance
+from equiform.functional.knn import Neighbours, knn_accuracy, nearest_neighbours
+from equiform.functional.momentum_contrast import momentum_contrast
 from equiform.functional.orientation import orientation_determinant, orientation_gap
 from equiform.functional.relative import (
     relative_equivariance,
@@ -26,6 +28,7 @@ from equiform.functional.wahba import SupportsDistance, composition_defect, wahb
 __all__ = [
     "Estimate",
     "InfoNCETerms",
+    "Neighbours",
     "SupportsDistance",
     "SupportsSimilarity",
     "composition_defect",
@@ -35,6 +38,9 @@ __all__ = [
     "info_nce",
     "info_nce_terms",
     "invariance",
+    "knn_accuracy",
+    "momentum_contrast",
+    "nearest_neighbours",
     "orientation_determinant",
     "orientation_gap",
     "pairwise_equivariance",

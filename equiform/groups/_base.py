@@ -25,8 +25,11 @@ class Recovery(NamedTuple):
         matrix: T, acting on columns (rows transform as ``x @ T.mT``), shape ``(..., d, d)``.
         residual: :math:`\lVert A - B T^t\rVert_F / \lVert A\rVert_F`, rows weighted where the fit
             was, shape ``(...)``.
-        rank: numerical rank of the cross-moment of the points, shape ``(...)``.
-        identifiable: whether the minimiser is unique, shape ``(...)``.
+        rank: numerical rank of what ties T down, shape ``(...)``: the cross-moment of the points
+            for compact groups, the lesser of the ranks of source and target for others.
+        identifiable: whether the points leave one T only, shape ``(...)``. On a group that is not
+            compact a best T need not exist, where points can be carried ever closer by ever larger
+            rapidities; T is then one that comes close.
     """
 
     matrix: Tensor
@@ -225,7 +228,30 @@ class IsometryGroup(abc.ABC):
         matrix = matrix.to(source.dtype)
         root = 1 if weights is None else weights.to(source.real.dtype).sqrt()[..., None]
         residual = relative_error(target * root, source @ matrix.mT * root)
-        return Recovery(matrix, residual, rank, identifiable)
+        fit = Recovery(matrix, residual, rank, identifiable)
+        if anchor or identifiable.all():
+            return fit
+        return self._exact_where_open(fit, source * root, target * root)
+
+    def _exact_where_open(self, fit: Recovery, source: Tensor, target: Tensor) -> Recovery:
+        """The fit, made exact where points that span less than the space allow it.
+
+        Descent need not end where the residual is zero, since it may be so along a whole flat
+        valley; Witt's theorem says whether there is such an isometry, and which.
+        """
+        matrix, residual = fit.matrix.clone(), fit.residual.clone()
+        rounding = 1e3 * self.dim * torch.finfo(source.dtype).eps
+        for index in (~fit.identifiable & (residual > rounding)).nonzero().tolist():
+            where = tuple(index)
+            b, a = source[where].detach(), target[where].detach()
+            try:
+                exact = self.extend(b, a)
+            except DependencyMismatch:
+                continue
+            error = relative_error(a, b @ exact.mT)
+            if error < residual[where]:
+                matrix[where], residual[where] = exact, error
+        return Recovery(matrix, residual, fit.rank, fit.identifiable)
 
     def recover_moments(self, moments: Moments, *, anchor: float = 0.0) -> Recovery:
         """:meth:`recover` from streamed moments; its residual is rounding below about 1e-8.

@@ -36,8 +36,9 @@ class CompactGroup(ClassicalGroup):
 
     def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         r"""The polar factor of :math:`\sum_i w_i a_i b_i^σ`, of columns; N^t for rows."""
-        t, s = polar_factor(moments.cross.mT, special=self._special)
-        tol = self.dim * eps * s[..., :1]
+        rtol = self.dim * eps
+        t, s = polar_factor(moments.cross.mT, special=self._special, rtol=rtol)
+        tol = rtol * s[..., :1]
         rank = (s.abs() > tol).sum(-1)
         # The minimiser is unique where it is differentiable: all s_i + s_j positive, i ≠ j; for
         # the whole of O(d) or U(n) a vanishing s_d leaves a sign or a phase open as well.

@@ -58,9 +58,9 @@ class NoncompactGroup(ClassicalGroup):
         for _ in range(2 if self._free else 0):
             g = self._best(moments, torch.stack([g, *self._reflected(moments, g)]))
         g, _ = descend(self.form, moments, g, steps=100)
-        # Many steps have led a little off the group; few are left.
+        # Many steps have led a little off the group; few are left, unless down a flat valley.
         g, _ = descend(self.form, moments, isometry_near(self.form, g), steps=60, newton=True)
-        return g
+        return g.where(self.contains(g.mT)[..., None, None], isometry_near(self.form, g))
 
     def _best(self, moments: Moments, starts: Tensor) -> Tensor:
         """Descend from each of ``(s, k, d, d)``, and keep the best of each problem."""
@@ -104,20 +104,25 @@ class NoncompactGroup(ClassicalGroup):
         return g
 
     def _reflected(self, moments: Moments, g: Tensor) -> list[Tensor]:
-        """g times a reflection, into each other component, that raises the misfit least.
+        """g before or after a reflection, into each other component, that raises the misfit least.
 
-        Along a unit vector v of an eigenspace of J the misfit rises by :math:`4 v^t M v` with
-        :math:`M = g^σ N`, apart from what the data say of the other eigenspace.
+        Along a unit vector v of an eigenspace of J, g r has a misfit larger by
+        :math:`4 v^t g^σ N v` and r g by :math:`4 v^t N g^σ v`, apart from what the data say of the
+        other eigenspace.
         """
-        m = sigma(g) @ moments.cross
-        reflections = []
+        n = moments.cross
+        after, before = (self._cheapest_reflections(m) for m in (sigma(g) @ n, n @ sigma(g)))
+        return [g @ r for r in after] + [r @ g for r in before]
+
+    def _cheapest_reflections(self, m: Tensor) -> list[Tensor]:
+        """1 - 2 v v^t with least v^t m v, one for each free sign, and their product."""
+        single = []
         for sign in self._free:
-            basis = self._eigenspaces[sign].to(g)
+            basis = self._eigenspaces[sign].to(m)
             block = basis.mT @ (m + m.mT) @ basis
             v = basis @ torch.linalg.eigh(block).eigenvectors[..., :1]
-            reflections.append(torch.eye(self.dim, dtype=g.dtype, device=g.device) - 2 * v @ v.mT)
-        pairs = [a @ b for a, b in itertools.combinations(reflections, 2)]
-        return [g @ r for r in reflections + pairs]
+            single.append(torch.eye(self.dim, dtype=m.dtype, device=m.device) - 2 * v @ v.mT)
+        return single + [a @ b for a, b in itertools.combinations(single, 2)]
 
     def _determined(self, moments: Moments, eps: float) -> tuple[Tensor, Tensor]:
         """Rank of the points, and whether they leave one isometry only."""

@@ -25,40 +25,64 @@ class _PolarFactor(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, m: Tensor, special: bool) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, m: Tensor, special: bool, rtol: float) -> tuple[Tensor, Tensor]:
         u, s, vh = torch.linalg.svd(m)
+        tol = rtol * s[..., :1]
+        open_ = s <= tol
+        if open_.any():
+            u = _complete(u, open_, vh, special)
         if special:
             last = torch.linalg.det(u @ vh).sgn().real
             s = torch.cat([s[..., :-1], s[..., -1:] * last[..., None]], dim=-1)
             u = torch.cat([u[..., :-1], u[..., -1:] * last[..., None, None]], dim=-1)
-        ctx.save_for_backward(u, s, vh)
+        ctx.save_for_backward(u, s, vh, tol)
         ctx.mark_non_differentiable(s)
         return u @ vh, s
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None]:
-        u, s, vh = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+        u, s, vh, tol = ctx.saved_tensors
         k = sigma(u) @ grad @ sigma(vh)
         sums = s[..., :, None] + s[..., None, :]
-        tol = s.shape[-1] * torch.finfo(s.dtype).eps * s[..., :1, None]
-        inverse = torch.where(sums > tol, 1 / sums.masked_fill(sums <= tol, 1), 0)
-        return u @ ((k - sigma(k)) * inverse) @ vh, None
+        regular = sums > tol[..., None]
+        inverse = torch.where(regular, 1 / sums.where(regular, 1), 0)
+        return u @ ((k - sigma(k)) * inverse) @ vh, None, None
 
 
-def polar_factor(m: Tensor, *, special: bool = False) -> tuple[Tensor, Tensor]:
+def _complete(u: Tensor, open_: Tensor, vh: Tensor, special: bool) -> Tensor:
+    """Left singular vectors that make U V^σ closest to the identity where the matrix is singular.
+
+    The open columns U₀ may be turned to U₀ Z by any orthogonal Z; :math:`U_0 Z V_0^σ` is closest to
+    I for the polar factor Z of U₀^σ V₀. The polar factor of U₁ V₁^σ + U₀ U₀^σ V₀ V₀^σ gives both
+    blocks at once, with a factor 2 for the first so that a flip falls on the second.
+    """
+    null_u, null_v = u * open_[..., None, :], vh * open_[..., :, None]
+    both = 2 * (u - null_u) @ vh + null_u @ (sigma(null_u) @ sigma(null_v)) @ null_v
+    # Where U₀ and V₀ are orthogonal too, all are equally close: a negative rtol leaves it at that.
+    return polar_factor(both, special=special, rtol=-1.0)[0] @ sigma(vh)
+
+
+def polar_factor(
+    m: Tensor, *, special: bool = False, rtol: float | None = None
+) -> tuple[Tensor, Tensor]:
     r"""The orthogonal or unitary matrix nearest to ``m``, and the signed singular values.
+
+    Where ``m`` is singular many are nearest; of those it is the one closest to the identity.
 
     Args:
         m: square matrices, shape ``(..., d, d)``.
         special: ask for determinant +1 of a real result (Kabsch); the last singular value then
             carries the sign that had to be flipped.
+        rtol: relative size below which a singular value counts as zero; d times the machine
+            epsilon of ``m`` unless given.
 
     Returns:
         The factor, shape ``(..., d, d)``, differentiable with a finite gradient everywhere, and
         the singular values in falling order, shape ``(..., d)``.
     """
-    factor, singular_values = _PolarFactor.apply(m, special)
+    rtol = m.shape[-1] * torch.finfo(m.dtype).eps if rtol is None else rtol
+    factor, singular_values = _PolarFactor.apply(m, special, rtol)
     return factor, singular_values
 
 

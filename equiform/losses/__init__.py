@@ -3,6 +3,7 @@
 from equiform.losses.care import CARELoss, CARETerms
 from equiform.losses.contrastive import InfoNCELoss, InvarianceLoss, UniformityLoss
 from equiform.losses.equivariance import CarriesForm, PairwiseEquivarianceLoss
+from equiform.losses.momentum_contrast import MomentumContrastLoss
 from equiform.losses.orientation import OrientationLoss
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "CarriesForm",
     "InfoNCELoss",
     "InvarianceLoss",
+    "MomentumContrastLoss",
     "OrientationLoss",
     "PairwiseEquivarianceLoss",
     "UniformityLoss",

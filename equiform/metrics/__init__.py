@@ -16,6 +16,7 @@ require("torchmetrics", extra="metrics")
 from equiform.metrics._base import PairMetric, TransformationMetric  # noqa: E402
 from equiform.metrics._collapse import CollapseWarning, EquivarianceMetric  # noqa: E402
 from equiform.metrics._estimate import EstimatedMetric  # noqa: E402
+from equiform.metrics.knn import KNNAccuracy  # noqa: E402
 from equiform.metrics.panel import equivariance_metrics  # noqa: E402
 from equiform.metrics.relative import RelativeEquivariance  # noqa: E402
 from equiform.metrics.spread import CosineSpread, EffectiveRank, Uniformity  # noqa: E402
@@ -32,6 +33,7 @@ __all__ = [
     "EffectiveRank",
     "EquivarianceMetric",
     "EstimatedMetric",
+    "KNNAccuracy",
     "PairMetric",
     "RelativeEquivariance",
     "TransformationMetric",

@@ -11,6 +11,7 @@ from equiform._extras import load_lazily
 
 if TYPE_CHECKING:
     from equiform.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+    from equiform.training.classify import ProbeScore, extract_features, linear_probe
     from equiform.training.clouds import Clouds, principal_axes
     from equiform.training.log import format_table, versions, write_json
     from equiform.training.loop import Batches, History, fit
@@ -37,9 +38,12 @@ _SUBMODULE_OF = {
     "Clouds": "clouds",
     "History": "loop",
     "LinearProbe": "probe",
+    "ProbeScore": "classify",
+    "extract_features": "classify",
     "fit": "loop",
     "fit_ridge": "probe",
     "format_table": "log",
+    "linear_probe": "classify",
     "load_chains": "proteins",
     "load_checkpoint": "checkpoint",
     "measure_rotations": "proteins",
@@ -65,9 +69,12 @@ __all__ = [
     "Clouds",
     "History",
     "LinearProbe",
+    "ProbeScore",
+    "extract_features",
     "fit",
     "fit_ridge",
     "format_table",
+    "linear_probe",
     "load_chains",
     "load_checkpoint",
     "measure_rotations",

@@ -1,0 +1,161 @@
+"""Random resized crops and flips."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equiform.augment.images import (
+    Draw,
+    ImageAugmentation,
+    ImageParameters,
+    check_probability,
+    per_image,
+)
+
+#: How many boxes are tried before the largest central one is taken, as in torchvision.
+ATTEMPTS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class CropParameters(ImageParameters):
+    """Crops, of images of any size.
+
+    Attributes:
+        area: (n, attempts), of the box over that of the image.
+        ratio: (n, attempts), width of the box over its height.
+        top: (n,), where in its range the box begins, in [0, 1].
+        left: (n,), likewise.
+    """
+
+    area: Tensor
+    ratio: Tensor
+    top: Tensor
+    left: Tensor
+
+
+@dataclass(frozen=True)
+class RandomResizedCrop(ImageAugmentation[CropParameters]):
+    r"""Cut out a random box and resize it (Szegedy et al., CVPR 2015), as torchvision does.
+
+    Area uniform in `scale`, logarithm of the ratio uniform, box of whole pixels at a uniform
+    place; of ten draws the first that fits in the image, else the largest central box within the
+    bounds of `ratio`. Resizing is bilinear, by two matrices for each image,
+    :math:`y = W_v x W_h^t`: O(H W (H' + W')) an image, without a resampling grid.
+
+    Args:
+        size: of the result, an integer or (height, width).
+        scale: bounds of the area of the box over that of the image.
+        ratio: bounds of its width over its height.
+        antialias: widen the triangle filter where the box shrinks, as PIL always does.
+    """
+
+    size: int | tuple[int, int]
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    antialias: bool = True
+
+    def __post_init__(self) -> None:
+        size = (self.size, self.size) if isinstance(self.size, int) else self.size
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f"size must be one or two positive integers, got {self.size}")
+        for name, (low, high) in {"scale": self.scale, "ratio": self.ratio}.items():
+            if not 0 < low <= high:
+                raise ValueError(f"{name} must be positive bounds, low first, got {(low, high)}")
+        if self.scale[1] > 1:
+            raise ValueError(f"scale must be at most 1, the whole image, got {self.scale}")
+
+    def _sample(self, n: int, draw: Draw) -> CropParameters:
+        low, high = self.scale
+        area = low + (high - low) * draw(n, ATTEMPTS)
+        low, high = map(math.log, self.ratio)
+        ratio = torch.exp(low + (high - low) * draw(n, ATTEMPTS))
+        return CropParameters(area, ratio, draw(n), draw(n))
+
+    def boxes(self, parameters: CropParameters, height: int, width: int) -> Tensor:
+        """Top, left, height and width of each crop in pixels, integers, ``(n, 4)``.
+
+        Args:
+            parameters: n crops.
+            height: of the images.
+            width: of the images.
+        """
+        area = parameters.area * (height * width)
+        w = (area * parameters.ratio).sqrt().round().long()
+        h = (area / parameters.ratio).sqrt().round().long()
+        fits = (w > 0) & (w <= width) & (h > 0) & (h <= height)
+        # argmax of booleans cast to integers is the first one that is true.
+        first = fits.byte().argmax(dim=1, keepdim=True)
+        low, high = self.ratio
+        central = (
+            min(height, round(width / low)) if width < low * height else height,
+            min(width, round(height * high)) if width > high * height else width,
+        )
+        found = fits.any(dim=1)
+        h = torch.where(found, h.gather(1, first)[:, 0], max(central[0], 1))
+        w = torch.where(found, w.gather(1, first)[:, 0], max(central[1], 1))
+        top = _place(parameters.top, height - h, found)
+        left = _place(parameters.left, width - w, found)
+        return torch.stack([top, left, h, w], dim=1)
+
+    def _apply(self, images: Tensor, parameters: CropParameters) -> Tensor:
+        out = (self.size, self.size) if isinstance(self.size, int) else self.size
+        height, width = images.shape[2:]
+        top, left, h, w = self.boxes(parameters, height, width).to(images.dtype).unbind(1)
+        vertical = _resampling(top, h, height, out[0], self.antialias)
+        horizontal = _resampling(left, w, width, out[1], self.antialias)
+        rows = images.flatten(1, 2) @ horizontal.mT
+        resized = vertical[:, None] @ rows.unflatten(1, (3, height))
+        # A mean of values in [0, 1] leaves it by rounding only.
+        return resized.clamp_(0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class FlipParameters(ImageParameters):
+    """Whether each image is flipped, booleans ``(n,)``."""
+
+    flip: Tensor
+
+
+@dataclass(frozen=True)
+class HorizontalFlip(ImageAugmentation[FlipParameters]):
+    """Mirror left and right with probability p."""
+
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_probability(self.p)
+
+    def _sample(self, n: int, draw: Draw) -> FlipParameters:
+        return FlipParameters(draw(n) < self.p)
+
+    def _apply(self, images: Tensor, parameters: FlipParameters) -> Tensor:
+        return torch.where(parameters.flip[:, None, None, None], images.flip(-1), images)
+
+
+def _place(fraction: Tensor, slack: Tensor, found: Tensor) -> Tensor:
+    """Uniform on {0, …, slack} of a uniform fraction, or half the slack where nothing fitted."""
+    # A fraction of 1 - 2^-24 may round up to slack + 1.
+    uniform = torch.minimum((fraction * (slack + 1)).floor().long(), slack)
+    return torch.where(found, uniform, slack // 2)
+
+
+def _resampling(start: Tensor, length: Tensor, size: int, out: int, antialias: bool) -> Tensor:
+    """Rows of weights by which pixels [start, start + length) of `size` give `out` pixels.
+
+    The triangle of PIL's resize: pixel x has its centre at x + 1/2, output o at
+    start + (o + 1/2) length / out, and the weights within the box sum to one. Shape
+    ``(n, out, size)``.
+    """
+    step = length / out
+    reach = step.clamp_min(1) if antialias else torch.ones_like(step)
+    pixel = torch.arange(size, device=start.device, dtype=start.dtype)
+    output = torch.arange(out, device=start.device, dtype=start.dtype) + 0.5
+    centre = start[:, None] + output * step[:, None]
+    distance = (pixel + 0.5 - centre[..., None]).abs_().div_(reach[:, None, None])
+    inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
+    weights = (1 - distance).clamp_min_(0).mul_(inside[:, None])
+    return weights.div_(weights.sum(dim=-1, keepdim=True))

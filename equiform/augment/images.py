@@ -1,0 +1,211 @@
+"""Augmentations of image batches whose randomness is a value: drawn, shared, replayed, fixed.
+
+A transformation is split into its parameters (`ImageAugmentation.sample`) and what they do
+(`ImageAugmentation.apply`), so that who shares parameters with whom is decided by indexing them.
+All is tensor code with parameters image by image, on any device. Kornia's augmentations hide their
+randomness behind ``same_on_batch``, which several of them do not obey (kornia #3624), and are
+slower (``python -m benchmarks.augment``); the tests use its pieces as oracles.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+#: ``draw(*shape)`` is uniform on [0, 1), in float32.
+Draw = Callable[..., Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageParameters:
+    """What n transformations are: a dataclass of tensors, each with leading dimension n."""
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The parameters with the function applied to every tensor."""
+        return type(self)(*(function(getattr(self, f.name)) for f in dataclasses.fields(self)))
+
+    def __len__(self) -> int:
+        return len(getattr(self, dataclasses.fields(self)[0].name))
+
+    def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Self:
+        """The selected transformations; an integer selects one, and n is then 1."""
+        if isinstance(index, int):
+            index = [index]
+        return self.map(lambda tensor: tensor[index])
+
+    def repeat(self, repeats: int) -> Self:
+        """Each transformation `repeats` times in a row: chunks to images, ``(n * repeats,)``."""
+        return self.map(lambda tensor: tensor.repeat_interleave(repeats, dim=0))
+
+    def to(self, device: torch.device | str) -> Self:
+        """The parameters on another device."""
+        return self.map(lambda tensor: tensor.to(device))
+
+
+P = TypeVar("P", bound=ImageParameters)
+
+
+class ImageAugmentation(ABC, Generic[P]):
+    """A distribution over transformations of images.
+
+    Image i of a batch is transformed by parameters i and by nothing else: what the other images
+    are, or how many, does not matter.
+    """
+
+    def sample(
+        self,
+        n: int,
+        *,
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+    ) -> P:
+        """Draw n independent transformations.
+
+        Args:
+            n: how many.
+            generator: source of randomness, on any device: one on the CPU draws the same
+                transformations for all. torch's default one on the CPU if None.
+            device: where the parameters go; where the generator is if None.
+
+        Raises:
+            ValueError: n is negative.
+        """
+        if n < 0:
+            raise ValueError(f"n must not be negative, got {n}")
+        source = generator.device if generator is not None else torch.device("cpu")
+        draw = partial(torch.rand, generator=generator, device=source, dtype=torch.float32)
+        parameters = self._sample(n, draw)
+        return parameters if device is None else parameters.to(device)
+
+    @torch.no_grad()
+    def apply(self, images: Tensor, parameters: P) -> Tensor:
+        """Transform images by given parameters; no gradient is recorded.
+
+        Args:
+            images: ``(n, 3, H, W)``, uint8, or floating with values in [0, 1]; not written to.
+            parameters: n of them, or one that all images share, on the device of the images.
+
+        Returns:
+            ``(n, 3, H', W')`` in [0, 1], new memory, float32, or float64 if the images are.
+
+        Raises:
+            TypeError: the images are neither uint8 nor floating.
+            ValueError: the images or the number of parameters do not have the shape above.
+        """
+        images = unit_interval(images)
+        if len(parameters) == 1:
+            parameters = parameters.repeat(len(images))
+        if len(parameters) != len(images):
+            raise ValueError(
+                f"{len(images)} images need as many parameters, or one, got {len(parameters)}; "
+                f"parameters.repeat(k) gives each to k consecutive images"
+            )
+        # Images need more digits than autocast's half precision leaves them.
+        with torch.autocast(images.device.type, enabled=False):
+            return self._apply(images, parameters)
+
+    def __call__(self, images: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Transform each image by a transformation of its own, drawn here."""
+        parameters = self.sample(len(images), generator=generator, device=images.device)
+        return self.apply(images, parameters)
+
+    @abstractmethod
+    def _sample(self, n: int, draw: Draw) -> P:
+        """Parameters of n transformations, made of what `draw` returns."""
+
+    @abstractmethod
+    def _apply(self, images: Tensor, parameters: P) -> Tensor:
+        """Transform floating images in [0, 1], without writing to them."""
+
+
+@dataclass(frozen=True, eq=False)
+class ComposedParameters(ImageParameters):
+    """Parameters of each step of a `Compose`."""
+
+    steps: tuple[ImageParameters, ...]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The parameters with the function applied to every tensor of every step."""
+        return type(self)(tuple(step.map(function) for step in self.steps))
+
+    def __len__(self) -> int:
+        return len(self.steps[0])
+
+
+class Compose(ImageAugmentation[ComposedParameters]):
+    """Augmentations one after the other, the first one first.
+
+    Raises:
+        ValueError: there are none.
+    """
+
+    def __init__(self, *steps: ImageAugmentation) -> None:
+        if not steps:
+            raise ValueError("Compose needs at least one augmentation")
+        self.steps = steps
+
+    def __repr__(self) -> str:
+        return f"Compose({', '.join(map(repr, self.steps))})"
+
+    def _sample(self, n: int, draw: Draw) -> ComposedParameters:
+        return ComposedParameters(tuple(step._sample(n, draw) for step in self.steps))
+
+    def _apply(self, images: Tensor, parameters: ComposedParameters) -> Tensor:
+        for step, of_step in zip(self.steps, parameters.steps, strict=True):
+            images = step._apply(images, of_step)
+        return images
+
+
+def unit_interval(images: Tensor) -> Tensor:
+    """Images as floating values in [0, 1]: uint8 over 255, half precision as float32.
+
+    Args:
+        images: ``(n, 3, H, W)``; returned as they are if float32 or float64.
+
+    Raises:
+        TypeError: the images are neither uint8 nor floating.
+        ValueError: the shape is another.
+    """
+    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
+        raise ValueError(f"images must have shape (n, 3, H, W), got {tuple(images.shape)}")
+    if images.dtype == torch.uint8:
+        return images / 255
+    if not images.is_floating_point():
+        raise TypeError(f"images must be uint8 or floating, got {images.dtype}; use images.float()")
+    return images.to(torch.promote_types(images.dtype, torch.float32))
+
+
+def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Subtract the mean of each channel and divide by its standard deviation, after [0, 1].
+
+    Args:
+        images: ``(n, 3, H, W)``, uint8, or floating with values in [0, 1].
+        mean: of the three channels, on the scale of [0, 1].
+        std: of the three channels, positive.
+
+    Raises:
+        TypeError: the images are neither uint8 nor floating.
+        ValueError: a shape is another, or a standard deviation is not positive.
+    """
+    images = unit_interval(images)
+    if len(mean) != 3 or len(std) != 3 or not min(std) > 0:
+        raise ValueError(f"mean and positive std need three values, got {mean} and {std}")
+    return (images - images.new_tensor(mean)[:, None, None]) / images.new_tensor(std)[:, None, None]
+
+
+def per_image(values: Tensor, images: Tensor) -> Tensor:
+    """Values ``(n,)`` as ``(n, 1, 1, 1)`` in the dtype of the images, which then broadcast."""
+    return values.to(images.dtype)[:, None, None, None]
+
+
+def check_probability(p: float) -> None:
+    """Raise unless p is a probability."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"p must be a probability in [0, 1], got {p}")

@@ -1,0 +1,126 @@
+"""Nearest neighbours by cosine: retrieval, and classification by their votes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+#: Similarities held at a time, which bounds the memory whatever the number of queries.
+_MAX_ENTRIES = 2**24
+
+
+class Neighbours(NamedTuple):
+    """The rows of a gallery that are closest to each query, closest first.
+
+    Attributes:
+        similarity: cosines, shape ``(n, k)``.
+        index: rows of the gallery, int64, shape ``(n, k)``.
+    """
+
+    similarity: Tensor
+    index: Tensor
+
+
+@torch.no_grad()
+def nearest_neighbours(query: Tensor, gallery: Tensor, k: int) -> Neighbours:
+    """The k embeddings of a gallery with the largest cosine to each query.
+
+    In float32 or better, in chunks of queries. Not differentiable.
+
+    Args:
+        query: shape ``(n, d)``; an embedding of zeros has cosine 0 with all others.
+        gallery: shape ``(m, d)``.
+        k: how many, at most m.
+
+    Raises:
+        ValueError: the shapes do not fit, or k is not between 1 and m.
+    """
+    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:
+        raise ValueError(
+            f"nearest neighbours need query (n, d) and gallery (m, d), "
+            f"got {tuple(query.shape)} and {tuple(gallery.shape)}"
+        )
+    if not 1 <= k <= len(gallery):
+        raise ValueError(
+            f"k must be between 1 and the {len(gallery)} embeddings of the gallery, got {k}"
+        )
+    dtype = torch.promote_types(torch.promote_types(query.dtype, gallery.dtype), torch.float32)
+    gallery = normalize(gallery.to(dtype), dim=-1).mT
+    with torch.autocast(query.device.type, enabled=False):
+        chunks = [
+            (normalize(rows.to(dtype), dim=-1) @ gallery).topk(k)
+            for rows in query.split(max(1, _MAX_ENTRIES // gallery.shape[1]))
+        ]
+    similarity, index = zip(*chunks, strict=True)
+    return Neighbours(torch.cat(similarity), torch.cat(index))
+
+
+def knn_accuracy(
+    features: Tensor,
+    labels: Tensor,
+    test_features: Tensor,
+    test_labels: Tensor,
+    k: int = 200,
+    temperature: float = 0.1,
+) -> Tensor:
+    r"""Top-1 accuracy of weighted k-nearest-neighbour classification by cosine.
+
+    A neighbour of cosine s votes for its label with weight :math:`e^{s/τ}`.
+
+    Args:
+        features: embeddings of known label, shape ``(m, d)``.
+        labels: their classes, int64 from 0, shape ``(m,)``.
+        test_features: embeddings to classify, shape ``(n, d)``.
+        test_labels: their classes, shape ``(n,)``.
+        k: how many neighbours vote, at most m; 200 and 20 are usual.
+        temperature: τ, positive.
+
+    Returns:
+        A scalar in [0, 1].
+
+    Raises:
+        ValueError: the shapes do not fit, a label is negative or not an integer, k is not between 1
+            and m, or τ is not positive.
+
+    Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination",
+    CVPR 2018, 3.4, with τ = 0.07.
+    """
+    hits = knn_hits(features, labels, test_features, test_labels, k, temperature)
+    return hits.float().mean()
+
+
+def knn_hits(
+    features: Tensor,
+    labels: Tensor,
+    test_features: Tensor,
+    test_labels: Tensor,
+    k: int,
+    temperature: float,
+) -> Tensor:
+    """Whether each test embedding is classified right, ``(n,)``; see :func:`knn_accuracy`."""
+    _check_labels(features, labels)
+    _check_labels(test_features, test_labels)
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    similarity, index = nearest_neighbours(test_features, features, k)
+    # Against the closest, whose weight is then 1: the exponentials of a small τ do not overflow.
+    # In float64, so that on a GPU the order of the sums, which varies, as good as never decides.
+    weight = ((similarity.double() - similarity[:, :1]) / temperature).exp()
+    votes = weight.new_zeros(len(index), int(labels.max()) + 1)
+    return votes.scatter_add_(1, labels[index], weight).argmax(1) == test_labels
+
+
+def _check_labels(features: Tensor, labels: Tensor) -> None:
+    if features.ndim != 2 or labels.shape != features.shape[:1] or not len(labels):
+        raise ValueError(
+            f"kNN needs features (n, d) and labels (n,), n > 0, got {tuple(features.shape)} and "
+            f"{tuple(labels.shape)}"
+        )
+    if labels.dtype != torch.int64 or labels.min() < 0:
+        raise ValueError(
+            f"kNN needs labels that are int64 classes from 0, got {labels.dtype} with minimum "
+            f"{labels.min().item()}"
+        )

@@ -1,0 +1,60 @@
+"""InfoNCE against a queue of earlier embeddings, as in MoCo."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from equiform.functional._views import full_precision
+from equiform.functional.contrastive import SupportsSimilarity
+
+
+@full_precision
+def momentum_contrast(
+    query: Tensor,
+    key: Tensor,
+    queue: Tensor,
+    temperature: float = 0.2,
+    *,
+    manifold: SupportsSimilarity | None = None,
+) -> Tensor:
+    r"""Each query is to find its key among the embeddings of a queue.
+
+    .. math:: \frac{1}{n} \sum_i
+              \Big[\log\Big(e^{s(q_i, k_i)/τ} + \sum_j e^{s(q_i, u_j)/τ}\Big) - s(q_i, k_i)/τ\Big]
+
+    It is differentiable in all embeddings. MoCo holds keys and queue fixed, which those of an
+    :class:`equiform.nn.MomentumEncoder` are. Memory is that of the nm logits.
+
+    Args:
+        query: q, of the encoder, shape ``(n, d)``.
+        key: k, the other views of the same inputs, shape ``(n, d)``.
+        queue: u, the negatives, shape ``(m, d)``; with none the loss is 0.
+        temperature: τ, positive.
+        manifold: scores the pairs; inner products unless given.
+
+    Returns:
+        A scalar. Averaged over ranks of equal n it is that of the global batch.
+
+    Raises:
+        ValueError: shapes do not fit, or τ is not positive.
+
+    Source: He et al., CVPR 2020, eq. 1; the default τ of Chen et al., "Improved Baselines with
+    Momentum Contrastive Learning", 2020.
+    """
+    if query.ndim != 2 or queue.ndim != 2 or queue.shape[1] != query.shape[1]:
+        raise ValueError(
+            f"momentum_contrast needs query and key (n, d) and queue (m, d), "
+            f"got {tuple(query.shape)} and {tuple(queue.shape)}"
+        )
+    if not temperature > 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    queue = queue.to(query.dtype)
+    if manifold is None:
+        positives, negatives = (query * key).sum(-1), query @ queue.mT
+    else:
+        positives = manifold.similarity(query.unsqueeze(1), key.unsqueeze(1)).flatten()
+        negatives = manifold.similarity(query, queue)
+    # log(e^p + e^n) - p = -log sigmoid(p - n), exact to its last digits where the loss is small.
+    negatives = (negatives / temperature).logsumexp(-1)
+    return -logsigmoid(positives / temperature - negatives).mean()

@@ -1,0 +1,35 @@
+"""Projection heads: what stands between an encoder and a contrastive loss in training."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+class ProjectionHead(nn.Sequential):
+    """A perceptron with a batch norm and a ReLU after every layer but the last.
+
+    ``ProjectionHead(2048, 512, 128)`` is the head of the CARE paper. The layers before a batch norm
+    have no bias, which it would take away.
+
+    Args:
+        widths: of the input, of the hidden layers if any, and of the embedding. The embedding is
+            not normalised; a manifold does that.
+
+    Raises:
+        ValueError: there are fewer than two widths, or one is under 1.
+
+    Shape:
+        ``(n, widths[0]) -> (n, widths[-1])``
+
+    Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations",
+    ICML 2020.
+    """
+
+    def __init__(self, *widths: int) -> None:
+        if len(widths) < 2 or min(widths) < 1:
+            raise ValueError(f"ProjectionHead needs two or more widths, each >= 1, got {widths}")
+        *hidden, last = widths
+        layers: list[nn.Module] = []
+        for before, after in zip(hidden, hidden[1:], strict=False):
+            layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU()]
+        super().__init__(*layers, nn.Linear(hidden[-1], last))

@@ -1,0 +1,125 @@
+"""Momentum contrast: an encoder that follows another slowly, and a queue of its embeddings."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class MomentumEncoder(nn.Module):
+    r"""A copy of an encoder that follows it, :math:`θ_k \leftarrow m θ_k + (1 - m) θ`.
+
+    Buffers, such as the running statistics of batch norms, are copied as they are. No gradient
+    flows through it.
+
+    Args:
+        module: the encoder to begin with; it is copied, and not kept.
+        momentum: m, in [0, 1]; 0.99 is usual. The attribute may be changed between updates.
+
+    Raises:
+        ValueError: the momentum is outside [0, 1].
+
+    Source: He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR
+    2020, eq. 2.
+    """
+
+    def __init__(self, module: nn.Module, momentum: float = 0.99) -> None:
+        super().__init__()
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"momentum must be in [0, 1], got {momentum}")
+        self.momentum = momentum
+        self.module = copy.deepcopy(module).requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the copy makes of its arguments."""
+        return self.module(*args, **kwargs)
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Move a step towards the encoder; call it once after each step of the optimizer.
+
+        Args:
+            module: the encoder that this one was made from, or a wrapper of it.
+
+        Raises:
+            ValueError: its parameters or buffers have other shapes.
+        """
+        own = [*self.module.parameters(), *self.module.buffers()]
+        shapes = [x.shape for x in own]
+        if shapes != [x.shape for x in (*module.parameters(), *module.buffers())]:
+            raise ValueError(
+                f"update needs the encoder that this {type(self).__name__} was made from, got a "
+                f"{type(module).__name__} whose parameters or buffers have other shapes"
+            )
+        for x, target in zip(self.module.parameters(), module.parameters(), strict=True):
+            x.lerp_(target, 1 - self.momentum)
+        for x, target in zip(self.module.buffers(), module.buffers(), strict=True):
+            x.copy_(target)
+
+    def extra_repr(self) -> str:
+        """The momentum, for ``print(encoder)``."""
+        return f"momentum={self.momentum}"
+
+
+class EmbeddingQueue(nn.Module):
+    """The last embeddings that went in, first in, first out: negatives for momentum contrast.
+
+    It begins empty instead of filled with random vectors, which would lie on no other manifold than
+    the sphere. Its buffers are in checkpoints.
+
+    Args:
+        dim: d, of an embedding.
+        size: how many it holds.
+
+    Raises:
+        ValueError: `dim` or `size` is under 1.
+
+    Source: He et al., CVPR 2020, algorithm 1; there the size must be a multiple of the batch, here
+    it need not.
+    """
+
+    rows: Tensor
+    num_seen: Tensor
+
+    def __init__(self, dim: int, size: int) -> None:
+        super().__init__()
+        if dim < 1 or size < 1:
+            raise ValueError(f"EmbeddingQueue needs dim and size >= 1, got dim={dim}, size={size}")
+        self.register_buffer("rows", torch.zeros(size, dim))
+        self.register_buffer("num_seen", torch.zeros((), dtype=torch.long))
+
+    def embeddings(self) -> Tensor:
+        """All that it holds, ``(m, d)`` with m up to the size, in no particular order.
+
+        It is a copy, so that a loss may be differentiated after the next :meth:`enqueue`.
+        """
+        return self.rows[: int(self.num_seen)].clone()
+
+    @torch.no_grad()
+    def enqueue(self, embeddings: Tensor) -> None:
+        """Put embeddings in, in place of the oldest.
+
+        Args:
+            embeddings: shape ``(n, d)``; in distributed training those of all ranks, as
+                :func:`equiform.ops.distributed.gather_uneven` gives, so that all queues are one.
+
+        Raises:
+            ValueError: the shape is another.
+        """
+        size, dim = self.rows.shape
+        if embeddings.ndim != 2 or embeddings.shape[1] != dim:
+            raise ValueError(
+                f"enqueue needs embeddings of shape (n, {dim}), got {tuple(embeddings.shape)}"
+            )
+        place = self.num_seen + torch.arange(len(embeddings), device=self.rows.device)
+        # Of more than fit only the last may be written: no place twice, for which no order holds.
+        self.rows[place[-size:] % size] = embeddings[-size:].to(self.rows.dtype)
+        self.num_seen += len(embeddings)
+
+    def extra_repr(self) -> str:
+        """The shape, for ``print(queue)``."""
+        return f"dim={self.rows.shape[1]}, size={self.rows.shape[0]}"

@@ -1,0 +1,144 @@
+"""Classification from the features of a frozen encoder, which are computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, linear
+
+from equiform.training.probe import require_frozen
+
+
+@torch.no_grad()
+def extract_features(
+    encoder: nn.Module,
+    images: Tensor,
+    preprocess: Callable[[Tensor], Tensor],
+    *,
+    batch_size: int = 512,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Embed images batch by batch with a frozen encoder.
+
+    Args:
+        encoder: every part of it in eval mode.
+        images: as they are stored, uint8 of shape ``(n, c, h, w)``.
+        preprocess: makes the encoder's input of a batch of images, on the device.
+        batch_size: images at a time.
+        device: where the encoder is; the images' own unless given.
+
+    Returns:
+        On the device, ``(n, d)`` for an encoder of embeddings ``(n, d)``.
+
+    Raises:
+        RuntimeError: a part of the encoder is in train mode.
+        ValueError: there are no images, or the batch size is under 1.
+    """
+    require_frozen(encoder)
+    if not len(images) or batch_size < 1:
+        raise ValueError(
+            f"extract_features needs images and batch_size >= 1, got {len(images)} images and "
+            f"batch_size={batch_size}"
+        )
+    batches = images.split(batch_size)
+    return torch.cat([encoder(preprocess(batch.to(device=device))) for batch in batches])
+
+
+class ProbeScore(NamedTuple):
+    """How well a linear classifier does on test features.
+
+    Attributes:
+        top1: the share that it classifies right, in [0, 1].
+        loss: mean cross-entropy, in nats.
+    """
+
+    top1: float
+    loss: float
+
+
+@torch.enable_grad()
+def linear_probe(
+    features: Tensor,
+    labels: Tensor,
+    test_features: Tensor,
+    test_labels: Tensor,
+    *,
+    epochs: int = 100,
+    batch_size: int = 512,
+    lr: float = 1e-3,
+    weight_decay: float = 1e-6,
+    seed: int = 0,
+) -> ProbeScore:
+    """Train a linear classifier of fixed features by Adam, and score it.
+
+    The classifier begins as :class:`torch.nn.Linear` does. It is trained in float32 or better.
+
+    Args:
+        features: to train on, shape ``(n, d)``.
+        labels: their classes, int64 from 0, shape ``(n,)``.
+        test_features, test_labels: to score on; no class that `labels` lacks.
+        epochs, batch_size, lr, weight_decay: of the training; the defaults are the paper's for
+            small images.
+        seed: of the initial classifier and of the order of the batches.
+
+    Raises:
+        ValueError: the shapes do not fit, a label is not of a class to train on, or a size is
+            under 1.
+
+    Source: Gupta et al., ICLR 2024, Table 1.
+    """
+    _check(features, labels)
+    _check(test_features, test_labels)
+    num_classes = int(labels.max()) + 1
+    if test_features.shape[1] != features.shape[1] or int(test_labels.max()) >= num_classes:
+        raise ValueError(
+            f"test features must be of {features.shape[1]} dimensions and of the {num_classes} "
+            f"classes of the training labels, got {test_features.shape[1]} dimensions and a label "
+            f"{int(test_labels.max())}"
+        )
+    if epochs < 1 or batch_size < 1:
+        raise ValueError(
+            f"linear_probe needs epochs and batch_size >= 1, got epochs={epochs} and "
+            f"batch_size={batch_size}"
+        )
+    dtype = torch.promote_types(features.dtype, torch.float32)
+    features, test_features = features.detach().to(dtype), test_features.detach().to(dtype)
+    # Drawn on the CPU, so that a seed means the same on every device.
+    generator = torch.Generator().manual_seed(seed)
+    bound = features.shape[1] ** -0.5
+    weight = torch.empty(num_classes, features.shape[1], dtype=dtype)
+    bias = torch.empty(num_classes, dtype=dtype)
+    classifier = [
+        parameter.uniform_(-bound, bound, generator=generator)
+        .to(features.device)
+        .requires_grad_()
+        for parameter in (weight, bias)
+    ]
+    optimizer = torch.optim.Adam(classifier, lr=lr, weight_decay=weight_decay)
+    with torch.autocast(features.device.type, enabled=False):
+        for _ in range(epochs):
+            order = torch.randperm(len(features), generator=generator).to(features.device)
+            for batch in order.split(batch_size):
+                optimizer.zero_grad()
+                cross_entropy(linear(features[batch], *classifier), labels[batch]).backward()
+                optimizer.step()
+        with torch.no_grad():
+            logits = linear(test_features, *classifier)
+    top1 = (logits.argmax(1) == test_labels).double().mean()
+    return ProbeScore(top1.item(), cross_entropy(logits, test_labels).item())
+
+
+def _check(features: Tensor, labels: Tensor) -> None:
+    if features.ndim != 2 or labels.shape != features.shape[:1] or not len(labels):
+        raise ValueError(
+            f"linear_probe needs features (n, d) and labels (n,), n > 0, got "
+            f"{tuple(features.shape)} and {tuple(labels.shape)}"
+        )
+    if labels.dtype != torch.int64 or labels.min() < 0:
+        raise ValueError(
+            f"linear_probe needs labels that are int64 classes from 0, got {labels.dtype} with "
+            f"minimum {labels.min().item()}"
+        )
