@@ -25,10 +25,14 @@ from equiform.losses import (
     CARETerms,
     InfoNCELoss,
     InvarianceLoss,
+    MomentumContrastLoss,
+    OrientationLoss,
     PairwiseEquivarianceLoss,
     UniformityLoss,
 )
 from equiform.manifolds import Hyperboloid, Sphere
+from equiform.report import report
+from equiform.steering import LearnedIsometry, StreamingIsometry, steer
 
 __version__ = "0.1.0"
 
@@ -45,8 +49,11 @@ __all__ = [
     "InvarianceLoss",
     "IsometryGroup",
     "Joint",
+    "LearnedIsometry",
     "MinkowskiForm",
     "Moments",
+    "MomentumContrastLoss",
+    "OrientationLoss",
     "Orthochronous",
     "OrthogonalSum",
     "PairwiseEquivarianceLoss",
@@ -54,8 +61,11 @@ __all__ = [
     "SpecialOrthogonal",
     "Sphere",
     "SplitForm",
+    "StreamingIsometry",
     "SymplecticForm",
     "UniformityLoss",
     "functional",
     "groups",
+    "report",
+    "steer",
 ]

@@ -156,7 +156,7 @@ class Solarize(ImageAugmentation[SolarizeParameters]):
 def luma(images: Tensor) -> Tensor:
     """Weighted mean of the channels, ``(n, 1, H, W)``."""
     red, green, blue = images.split(1, dim=1)
-    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
+    return (red * LUMA[0]).add_(green * LUMA[1]).add_(blue * LUMA[2])
 
 
 def turn_hue(images: Tensor, turns: Tensor) -> Tensor:

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equiform.augment.images import (
-    Draw,
-    ImageAugmentation,
-    ImageParameters,
-    check_probability,
-    per_image,
-)
+from equiform.augment.images import Draw, ImageAugmentation, ImageParameters, check_probability
 
 #: How many boxes are tried before the largest central one is taken, as in torchvision.
 ATTEMPTS = 10
@@ -108,9 +102,7 @@ class RandomResizedCrop(ImageAugmentation[CropParameters]):
         vertical = _resampling(top, h, height, out[0], self.antialias)
         horizontal = _resampling(left, w, width, out[1], self.antialias)
         rows = images.flatten(1, 2) @ horizontal.mT
-        resized = vertical[:, None] @ rows.unflatten(1, (3, height))
-        # A mean of values in [0, 1] leaves it by rounding only.
-        return resized.clamp_(0, 1)
+        return vertical[:, None] @ rows.unflatten(1, (3, height))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,12 +142,12 @@ def _resampling(start: Tensor, length: Tensor, size: int, out: int, antialias: b
     start + (o + 1/2) length / out, and the weights within the box sum to one. Shape
     ``(n, out, size)``.
     """
-    step = length / out
-    reach = step.clamp_min(1) if antialias else torch.ones_like(step)
+    start, length = start[:, None, None], length[:, None, None]
     pixel = torch.arange(size, device=start.device, dtype=start.dtype)
-    output = torch.arange(out, device=start.device, dtype=start.dtype) + 0.5
-    centre = start[:, None] + output * step[:, None]
-    distance = (pixel + 0.5 - centre[..., None]).abs_().div_(reach[:, None, None])
-    inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
-    weights = (1 - distance).clamp_min_(0).mul_(inside[:, None])
+    output = torch.arange(out, device=start.device, dtype=start.dtype)[:, None]
+    # Distances times 2 out are integers, exact in float32 up to 2^24; they are rounded once.
+    distance = ((2 * (pixel - start) + 1) * out - (2 * output + 1) * length).abs_()
+    reach = 2 * (length.clamp_min(out) if antialias else torch.full_like(length, out))
+    inside = (pixel >= start) & (pixel < start + length)
+    weights = (1 - distance / reach).clamp_min_(0).mul_(inside)
     return weights.div_(weights.sum(dim=-1, keepdim=True))

@@ -2,9 +2,10 @@
 
 A transformation is split into its parameters (`ImageAugmentation.sample`) and what they do
 (`ImageAugmentation.apply`), so that who shares parameters with whom is decided by indexing them.
-All is tensor code with parameters image by image, on any device. Kornia's augmentations hide their
-randomness behind ``same_on_batch``, which several of them do not obey (kornia #3624), and are
-slower (``python -m benchmarks.augment``); the tests use its pieces as oracles.
+All is tensor code with parameters image by image, on any device, and needs no extra. Kornia's
+augmentations share by a flag, ``same_on_batch``, for the batch or not at all; before 0.9 several
+did not obey it (kornia #3624). Its colour jitter has one order a batch, and its chain is slower
+(``python -m benchmarks.augment``).
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ class ImageAugmentation(ABC, Generic[P]):
             )
         # Images need more digits than autocast's half precision leaves them.
         with torch.autocast(images.device.type, enabled=False):
-            return self._apply(images, parameters)
+            # Weighted means of values in [0, 1] leave it by rounding.
+            return self._apply(images, parameters).clamp_(0, 1)
 
     def __call__(self, images: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Transform each image by a transformation of its own, drawn here."""
@@ -122,7 +124,11 @@ class ImageAugmentation(ABC, Generic[P]):
 
     @abstractmethod
     def _apply(self, images: Tensor, parameters: P) -> Tensor:
-        """Transform floating images in [0, 1], without writing to them."""
+        """Transform floating images in [0, 1], without writing to them, into new memory.
+
+        Identical images of identical parameters must give identical bits. So no multiply-add is
+        fused: torch fuses it in the vectorised part of a tensor and not in its remainder.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +182,7 @@ def unit_interval(images: Tensor) -> Tensor:
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
         raise ValueError(f"images must have shape (n, 3, H, W), got {tuple(images.shape)}")
     if images.dtype == torch.uint8:
-        return images / 255
+        return images.to(torch.float32) / 255
     if not images.is_floating_point():
         raise TypeError(f"images must be uint8 or floating, got {images.dtype}; use images.float()")
     return images.to(torch.promote_types(images.dtype, torch.float32))

@@ -46,7 +46,8 @@ def secure_session(base_url: str, *, argument: str) -> requests.Session:
         status_forcelist=(429, 500, 502, 503, 504),
         raise_on_status=False,
     )
-    prefix = "https://" if scheme == "https" else base_url.rstrip("/")
+    # With the slash: http://127.0.0.1 is also how http://127.0.0.1.example begins.
+    prefix = "https://" if scheme == "https" else base_url.rstrip("/") + "/"
     session.mount(prefix, HTTPAdapter(max_retries=retry))
     # As it is, no transfer decoding: the file itself is what is kept and hashed.
     session.headers["Accept-Encoding"] = "identity"

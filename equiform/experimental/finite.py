@@ -190,7 +190,9 @@ class FiniteGroup(IsometryGroup):
             )
         return t
 
-    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _fit(
+        self, moments: Moments, tau: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Block by block the g with the largest Re tr(g^σ N^t), by going through all of them."""
         s = torch.linalg.svdvals(moments.cross.detach())
         rank = (s > self.dim * eps * s[..., :1]).sum(-1)
@@ -203,7 +205,8 @@ class FiniteGroup(IsometryGroup):
                 strict=True,
             )
         ]
-        t = self.polar(moments.anchored(anchor).cross.mT)
+        anchored = moments if tau is None else moments.anchored(tau)
+        t = self.polar(anchored.cross.mT)
         return t, rank, torch.stack(unique).all(0)
 
     def _diagonal(self, m: Tensor) -> list[Tensor]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from equiform.functional._labels import check_labels
+
 #: Similarities held at a time, which bounds the memory whatever the number of queries.
 _MAX_ENTRIES = 2**24
 
@@ -48,10 +50,10 @@ def nearest_neighbours(query: Tensor, gallery: Tensor, k: int) -> Neighbours:
             f"k must be between 1 and the {len(gallery)} embeddings of the gallery, got {k}"
         )
     dtype = torch.promote_types(torch.promote_types(query.dtype, gallery.dtype), torch.float32)
-    gallery = normalize(gallery.to(dtype), dim=-1).mT
+    gallery = _unit(gallery.to(dtype)).mT
     with torch.autocast(query.device.type, enabled=False):
         chunks = [
-            (normalize(rows.to(dtype), dim=-1) @ gallery).topk(k)
+            (_unit(rows.to(dtype)) @ gallery).topk(k)
             for rows in query.split(max(1, _MAX_ENTRIES // gallery.shape[1]))
         ]
     similarity, index = zip(*chunks, strict=True)
@@ -92,6 +94,12 @@ def knn_accuracy(
     return hits.float().mean()
 
 
+def _unit(x: Tensor) -> Tensor:
+    # Scaled by the largest entry first: squares of small and large ones would leave the range.
+    scale = x.abs().amax(-1, keepdim=True)
+    return normalize(x / scale.clamp_min(torch.finfo(x.dtype).tiny), dim=-1)
+
+
 def knn_hits(
     features: Tensor,
     labels: Tensor,
@@ -101,8 +109,8 @@ def knn_hits(
     temperature: float,
 ) -> Tensor:
     """Whether each test embedding is classified right, ``(n,)``; see :func:`knn_accuracy`."""
-    _check_labels(features, labels)
-    _check_labels(test_features, test_labels)
+    check_labels("kNN", features, labels)
+    check_labels("kNN", test_features, test_labels)
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
     similarity, index = nearest_neighbours(test_features, features, k)
@@ -111,16 +119,3 @@ def knn_hits(
     weight = ((similarity.double() - similarity[:, :1]) / temperature).exp()
     votes = weight.new_zeros(len(index), int(labels.max()) + 1)
     return votes.scatter_add_(1, labels[index], weight).argmax(1) == test_labels
-
-
-def _check_labels(features: Tensor, labels: Tensor) -> None:
-    if features.ndim != 2 or labels.shape != features.shape[:1] or not len(labels):
-        raise ValueError(
-            f"kNN needs features (n, d) and labels (n,), n > 0, got {tuple(features.shape)} and "
-            f"{tuple(labels.shape)}"
-        )
-    if labels.dtype != torch.int64 or labels.min() < 0:
-        raise ValueError(
-            f"kNN needs labels that are int64 classes from 0, got {labels.dtype} with minimum "
-            f"{labels.min().item()}"
-        )

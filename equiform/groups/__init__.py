@@ -6,7 +6,8 @@ from equiform.groups.classical import ClassicalGroup
 from equiform.groups.compact import CompactGroup, SpecialOrthogonal
 from equiform.groups.joint import JointGroup
 from equiform.groups.moments import Moments
-from equiform.groups.noncompact import NoncompactGroup, Orthochronous
+from equiform.groups.noncompact import NoncompactGroup
+from equiform.groups.orthochronous import Orthochronous
 
 
 @isometry_group.register

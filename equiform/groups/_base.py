@@ -11,7 +11,7 @@ from torch import Tensor
 
 from equiform.forms import Form
 from equiform.groups._matrix_exp import matrix_exp
-from equiform.groups.moments import Moments
+from equiform.groups.moments import Moments, trace
 
 
 class DependencyMismatch(ValueError):  # noqa: N818 - the field's name, and the public one
@@ -222,9 +222,9 @@ class IsometryGroup(abc.ABC):
             ValueError: shapes do not fit, a weight or the anchor is negative.
         """
         self._check_points(source, target)
-        matrix, rank, identifiable = self._fit(
-            Moments.of(source, target, weights), anchor, torch.finfo(source.dtype).eps
-        )
+        moments = Moments.of(source, target, weights)
+        eps = torch.finfo(source.dtype).eps
+        matrix, rank, identifiable = self._fit(moments, self._pull(moments, anchor), eps)
         matrix = matrix.to(source.dtype)
         root = 1 if weights is None else weights.to(source.real.dtype).sqrt()[..., None]
         residual = relative_error(target * root, source @ matrix.mT * root)
@@ -264,14 +264,24 @@ class IsometryGroup(abc.ABC):
             ValueError: shapes do not fit, or the anchor is negative.
         """
         self._check_matrix(moments.source, "moments.source")
-        matrix, rank, identifiable = self._fit(
-            moments, anchor, torch.finfo(moments.source.dtype).eps
-        )
+        eps = torch.finfo(moments.source.dtype).eps
+        matrix, rank, identifiable = self._fit(moments, self._pull(moments, anchor), eps)
         return Recovery(matrix, moments.relative_error(matrix), rank, identifiable)
 
     @abc.abstractmethod
-    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        """What :meth:`recover` promises: matrix, rank and identifiable, ``eps`` the points' own."""
+    def _fit(
+        self, moments: Moments, tau: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What :meth:`recover` promises: matrix, rank and identifiable.
+
+        ``tau`` is the anchor's τ, of shape ``(...)``, and ``eps`` the machine epsilon of the points.
+        """
+
+    def _pull(self, moments: Moments, anchor: float) -> Tensor | None:
+        """τ of an anchor; None for none, with which nothing is to be computed."""
+        if anchor < 0:
+            raise ValueError(f"anchor must not be negative, got {anchor}")
+        return anchor * trace(moments.source) / self.dim if anchor else None
 
     def _check_matrix(self, m: Tensor, name: str) -> None:
         if m.ndim < 2 or m.shape[-2:] != (self.dim, self.dim):

@@ -34,7 +34,9 @@ class CompactGroup(ClassicalGroup):
         eye = torch.eye(self.dim, dtype=second_moment.dtype, device=second_moment.device)
         return eye.expand_as(second_moment)
 
-    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _fit(
+        self, moments: Moments, tau: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         r"""The polar factor of :math:`\sum_i w_i a_i b_i^σ`, of columns; N^t for rows."""
         rtol = self.dim * eps
         t, s = polar_factor(moments.cross.mT, special=self._special, rtol=rtol)
@@ -46,8 +48,8 @@ class CompactGroup(ClassicalGroup):
         identifiable = smallest > tol[..., 0]
         if self._special and self.dim == 1:
             identifiable = torch.ones_like(identifiable)
-        if anchor:
-            t, _ = polar_factor(moments.anchored(anchor).cross.mT, special=self._special)
+        if tau is not None:
+            t, _ = polar_factor(moments.anchored(tau).cross.mT, special=self._special)
         return t, rank, identifiable
 
 

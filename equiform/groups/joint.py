@@ -140,10 +140,12 @@ class JointGroup(IsometryGroup):
         ]
         return torch.stack(blocks).sum(0)
 
-    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _fit(
+        self, moments: Moments, tau: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Part by part: in orthogonal frames the misfit is the sum of the parts' own."""
         fits = [
-            part.group._fit(moments.in_frame(part.frame.to(moments.source.device)), anchor, eps)
+            part.group._fit(moments.in_frame(part.frame.to(moments.source.device)), tau, eps)
             for part in self._parts
         ]
         blocks = [self._embed(p, matrix) for p, (matrix, *_) in zip(self._parts, fits, strict=True)]

@@ -107,18 +107,12 @@ class Moments:
         p, n, q = (sigma(v) @ m.to(v.dtype) @ v for m in (self.source, self.cross, self.target))
         return Moments(p, n, q, self.weight)
 
-    def anchored(self, anchor: float) -> Moments:
+    def anchored(self, tau: Tensor) -> Moments:
         r"""With :math:`τI` added to all three, as by orthogonal points that T does not move.
 
         Args:
-            anchor: τ in units of the mean diagonal entry of P.
-
-        Raises:
-            ValueError: the anchor is negative.
+            tau: τ, nonnegative, shape ``(...)``.
         """
-        if anchor < 0:
-            raise ValueError(f"anchor must not be negative, got {anchor}")
-        tau = anchor * trace(self.source) / self.dim
         eye = torch.eye(self.dim, dtype=self.source.dtype, device=self.source.device)
         pull = tau[..., None, None] * eye
         return Moments(self.source + pull, self.cross + pull, self.target + pull, self.weight)

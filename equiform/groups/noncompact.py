@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from equiform.forms import MinkowskiForm, sigma
+from equiform.forms import sigma
 from equiform.groups.classical import ClassicalGroup
 from equiform.groups.moments import Moments, trace
 from equiform.groups.polar import newton_polar
@@ -39,12 +39,14 @@ class NoncompactGroup(ClassicalGroup):
         self._check_matrix(second_moment, "second_moment")
         return balance(self.form, _regular(second_moment, trace(second_moment)))
 
-    def _fit(self, moments: Moments, anchor: float, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _fit(
+        self, moments: Moments, tau: Tensor | None, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Descent from several starts and across the components."""
         rank, identifiable = self._determined(moments, eps)
         batch = moments.source.shape[:-2]
-        flat = moments.map(lambda m: m.reshape(-1, *m.shape[len(batch) :]))
-        problem = flat.anchored(anchor)
+        problem = moments if tau is None else moments.anchored(tau)
+        problem = problem.map(lambda m: m.reshape(-1, *m.shape[len(batch) :]))
         with torch.no_grad():
             g = self._search(problem.map(torch.Tensor.detach))
         g = differentiable(self.form, problem, g)
@@ -143,19 +145,6 @@ class NoncompactGroup(ClassicalGroup):
                 held = held | (sign * square > 0)
             identifiable = identifiable | ((rank == self.dim - 1) & (held | (square.abs() < 1e-7)))
         return rank, identifiable
-
-
-class Orthochronous(NoncompactGroup):
-    """O⁺(1, d-1): the Lorentz transformations that keep time's direction, and the hyperboloid.
-
-    Args:
-        d: dimension of Minkowski space, one time and d - 1 space directions.
-    """
-
-    _pinned = (-1,)
-
-    def __init__(self, d: int) -> None:
-        super().__init__(MinkowskiForm(), d)
 
 
 def _regular(m: Tensor, size: Tensor) -> Tensor:

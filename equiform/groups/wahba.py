@@ -140,7 +140,10 @@ def descend(
         reached = misfit(own, trial)
         # Equal up to rounding counts: near the end the last digits of g are below those of f.
         gain = (value[active] - reached) / scale[active]
-        fell = gain > -4 * torch.finfo(gain.dtype).eps
+        eps = torch.finfo(gain.dtype).eps
+        # A valley may go down for ever; where rapidities leave the products no digit, it ends.
+        bounded = torch.linalg.matrix_norm(trial) < eps**-0.5
+        fell = (gain > -4 * eps) & bounded
         g[active] = torch.where(fell[..., None, None], trial, g[active])
         value[active] = torch.where(fell, reached, value[active])
         # Levenberg's damping starts at the mean curvature along the step that failed: a step is

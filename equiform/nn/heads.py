@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import nn
 
 
@@ -30,6 +32,6 @@ class ProjectionHead(nn.Sequential):
             raise ValueError(f"ProjectionHead needs two or more widths, each >= 1, got {widths}")
         *hidden, last = widths
         layers: list[nn.Module] = []
-        for before, after in zip(hidden, hidden[1:], strict=False):
+        for before, after in pairwise(hidden):
             layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU()]
         super().__init__(*layers, nn.Linear(hidden[-1], last))

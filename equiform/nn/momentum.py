@@ -105,7 +105,7 @@ class EmbeddingQueue(nn.Module):
 
         Args:
             embeddings: shape ``(n, d)``; in distributed training those of all ranks, as
-                :func:`equiform.ops.distributed.gather_uneven` gives, so that all queues are one.
+                ``equiform.ops.distributed.gather_uneven`` gives, so that all queues are one.
 
         Raises:
             ValueError: the shape is another.

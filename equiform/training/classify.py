@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
+from equiform.functional._labels import check_labels
 from equiform.training.probe import require_frozen
 
 
@@ -79,19 +80,19 @@ def linear_probe(
     Args:
         features: to train on, shape ``(n, d)``.
         labels: their classes, int64 from 0, shape ``(n,)``.
-        test_features, test_labels: to score on; no class that `labels` lacks.
+        test_features, test_labels: to score on; no class above the largest of `labels`.
         epochs, batch_size, lr, weight_decay: of the training; the defaults are the paper's for
             small images.
         seed: of the initial classifier and of the order of the batches.
 
     Raises:
-        ValueError: the shapes do not fit, a label is not of a class to train on, or a size is
-            under 1.
+        ValueError: the shapes do not fit, a label is negative or not an integer or above those
+            to train on, or `epochs` or `batch_size` is under 1.
 
     Source: Gupta et al., ICLR 2024, Table 1.
     """
-    _check(features, labels)
-    _check(test_features, test_labels)
+    check_labels("linear_probe", features, labels)
+    check_labels("linear_probe", test_features, test_labels)
     num_classes = int(labels.max()) + 1
     if test_features.shape[1] != features.shape[1] or int(test_labels.max()) >= num_classes:
         raise ValueError(
@@ -112,9 +113,7 @@ def linear_probe(
     weight = torch.empty(num_classes, features.shape[1], dtype=dtype)
     bias = torch.empty(num_classes, dtype=dtype)
     classifier = [
-        parameter.uniform_(-bound, bound, generator=generator)
-        .to(features.device)
-        .requires_grad_()
+        parameter.uniform_(-bound, bound, generator=generator).to(features.device).requires_grad_()
         for parameter in (weight, bias)
     ]
     optimizer = torch.optim.Adam(classifier, lr=lr, weight_decay=weight_decay)
@@ -129,16 +128,3 @@ def linear_probe(
             logits = linear(test_features, *classifier)
     top1 = (logits.argmax(1) == test_labels).double().mean()
     return ProbeScore(top1.item(), cross_entropy(logits, test_labels).item())
-
-
-def _check(features: Tensor, labels: Tensor) -> None:
-    if features.ndim != 2 or labels.shape != features.shape[:1] or not len(labels):
-        raise ValueError(
-            f"linear_probe needs features (n, d) and labels (n,), n > 0, got "
-            f"{tuple(features.shape)} and {tuple(labels.shape)}"
-        )
-    if labels.dtype != torch.int64 or labels.min() < 0:
-        raise ValueError(
-            f"linear_probe needs labels that are int64 classes from 0, got {labels.dtype} with "
-            f"minimum {labels.min().item()}"
-        )

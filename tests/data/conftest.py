@@ -1,4 +1,4 @@
-"""Structure files to read: written here, and the real ones where they are at hand."""
+"""Files to read: written here, and the real ones where they are at hand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +19,14 @@ def real_proteins() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"real protein files are not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def real_cifar10() -> Path:
+    folder = SHARED.parent / "cifar10"
+    if not folder.is_dir():
+        pytest.skip(f"real CIFAR-10 images are not at {folder}")
+    return folder
 
 
 def helix(residues: int, *, shift: float = 0.0) -> NDArray[np.float64]:

@@ -1,0 +1,104 @@
+"""The loss of MoCo against its formula, row by row."""
+
+import math
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+
+from equiform import Hyperboloid, Sphere
+from equiform.functional import momentum_contrast
+from equiform.losses import MomentumContrastLoss
+from equiform.testing import matrices
+
+
+def numpy_loss(similarity, query, key, queue, temperature):
+    rows = []
+    for q, k in zip(query, key, strict=True):
+        logits = np.array([similarity(q, x) for x in (k, *queue)]) / temperature
+        top = logits.max()
+        rows.append(top + np.log(np.exp(logits - top).sum()) - logits[0])
+    return np.mean(rows)
+
+
+@given(data=st.data())
+def test_it_is_the_definition(data):
+    n, m, d = (data.draw(st.integers(low, 5)) for low in (1, 0, 1))
+    q, k, u = (data.draw(matrices(rows, d)) for rows in (n, n, m))
+    temperature = data.draw(st.sampled_from([0.07, 0.2, 1.0]))
+    expected = numpy_loss(np.dot, q.numpy(), k.numpy(), u.numpy(), temperature)
+    loss = MomentumContrastLoss(temperature)(q, k, u)
+    assert float(loss) == pytest.approx(expected, rel=1e-12, abs=1e-12 / temperature)
+    strided = momentum_contrast(q.mT.contiguous().mT, k, u.flip(0), temperature)
+    torch.testing.assert_close(strided, loss)
+
+
+def test_manifolds_score_the_pairs(dtype):
+    q, k, u = torch.randn(3, 4, 5, dtype=dtype)
+    rel = 1e-5 if dtype == torch.float32 else 1e-12
+    points = [Sphere().project(x) for x in (q, k, u)]
+    expected = numpy_loss(np.dot, *(x.double().numpy() for x in points), 0.2)
+    for manifold in (None, Sphere()):
+        loss = momentum_contrast(*points, manifold=manifold)
+        assert loss.dtype == dtype
+        assert float(loss) == pytest.approx(expected, rel=rel)
+    points = [Hyperboloid().project(x) for x in (q, k, u)]
+
+    def minus_distance(x, y):
+        return -math.acosh(max(1.0, x[0] * y[0] - x[1:] @ y[1:]))
+
+    expected = numpy_loss(minus_distance, *(x.double().numpy() for x in points), 0.5)
+    loss = MomentumContrastLoss(0.5, manifold=Hyperboloid())(*points)
+    assert float(loss) == pytest.approx(expected, rel=100 * rel)
+
+
+def test_gradcheck():
+    q, k, u = (torch.randn(n, 3, dtype=torch.float64, requires_grad=True) for n in (4, 4, 5))
+    assert torch.autograd.gradcheck(momentum_contrast, (q, k, u))
+    assert torch.autograd.gradgradcheck(momentum_contrast, (q, k, u))
+
+
+def test_an_empty_queue_gives_no_loss_and_no_gradient():
+    q = torch.randn(3, 2, requires_grad=True)
+    loss = momentum_contrast(q, torch.randn(3, 2), torch.zeros(0, 2))
+    (gradient,) = torch.autograd.grad(loss, q)
+    assert loss == 0
+    assert torch.equal(gradient, torch.zeros(3, 2))
+
+
+def test_small_temperatures_do_not_overflow_and_small_losses_keep_their_digits():
+    q, u = torch.eye(2)[:1].requires_grad_(), torch.eye(2)[1:]
+    loss = momentum_contrast(q, q.detach(), u, 0.05)
+    assert float(loss.detach()) == pytest.approx(math.log1p(math.exp(-20)), rel=1e-5)
+    loss = momentum_contrast(q, -q.detach(), u, 1e-4)
+    (gradient,) = torch.autograd.grad(loss, q)
+    assert float(loss.detach()) == pytest.approx(1e4)
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_half_precision_is_upcast_and_autocast_is_left(half):
+    q, k, u = torch.randn(3, 6, 8).to(half)
+    expected = momentum_contrast(q.float(), k.float(), u.float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for queue in (u, u.float()):
+            loss = momentum_contrast(q, k, queue)
+            assert loss.dtype == torch.float32
+            assert torch.equal(loss, expected)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "temperature", "match"),
+    [
+        (((3, 2), (4, 2), (5, 2)), 0.2, r"one non-empty shape \(n, d\), got \(3, 2\) and \(4, 2\)"),
+        (((3, 2), (3, 2), (5, 3)), 0.2, r"queue \(m, d\), got \(3, 2\) and \(5, 3\)"),
+        (((3, 2), (3, 2), (2,)), 0.2, r"queue \(m, d\), got \(3, 2\) and \(2,\)"),
+        (((1, 3, 2), (1, 3, 2), (5, 2)), 0.2, r"query and key \(n, d\)"),
+        (((3, 2), (3, 2), (5, 2)), 0.0, "temperature must be positive, got 0"),
+    ],
+)
+def test_errors(shapes, temperature, match):
+    with pytest.raises(ValueError, match=match):
+        momentum_contrast(*(torch.ones(shape) for shape in shapes), temperature)

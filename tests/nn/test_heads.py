@@ -1,0 +1,44 @@
+import pytest
+import torch
+from torch import nn
+
+from equiform.nn import ProjectionHead
+
+
+def test_the_head_is_its_definition(dtype):
+    head = ProjectionHead(6, 5, 4, 3).to(dtype)
+    kinds = [type(layer) for layer in head]
+    assert kinds == [nn.Linear, nn.BatchNorm1d, nn.ReLU] * 2 + [nn.Linear]
+    first, second, last = (layer for layer in head if isinstance(layer, nn.Linear))
+    assert first.bias is None
+    assert second.bias is None
+    z = torch.randn(7, 6, dtype=dtype)
+    x = z
+    for weight in (first.weight, second.weight):
+        x = x @ weight.mT
+        x = (x - x.mean(0)) / (x.var(0, correction=0) + 1e-5).sqrt()
+        x = x.relu()
+    expected = x @ last.weight.mT + last.bias
+    torch.testing.assert_close(head(z), expected)
+    assert not torch.allclose(expected.norm(dim=-1), torch.ones(7, dtype=dtype))
+
+
+def test_the_width_of_the_paper_and_a_single_layer():
+    head = ProjectionHead(2048, 512, 128)
+    assert sum(p.numel() for p in head.parameters()) == 2048 * 512 + 2 * 512 + 512 * 128 + 128
+    assert [type(layer) for layer in ProjectionHead(4, 2)] == [nn.Linear]
+
+
+def test_one_embedding_in_eval_mode_and_a_state_that_loads():
+    head, other = ProjectionHead(4, 3, 2), ProjectionHead(4, 3, 2)
+    head(torch.randn(20, 4))
+    other.load_state_dict(head.state_dict())
+    z = torch.randn(5, 4)
+    head.eval()
+    torch.testing.assert_close(other.eval()(z[:1]), head(z)[:1])
+
+
+@pytest.mark.parametrize("widths", [(), (3,), (3, 0, 2)])
+def test_errors(widths):
+    with pytest.raises(ValueError, match=r"two or more widths, each >= 1, got \("):
+        ProjectionHead(*widths)
