@@ -129,8 +129,8 @@ class HorizontalFlip(ImageAugmentation[FlipParameters]):
 
 
 def _place(fraction: Tensor, slack: Tensor, found: Tensor) -> Tensor:
-    """Uniform on {0, …, slack} of a uniform fraction, or half the slack where nothing fitted."""
-    # A fraction of 1 - 2^-24 may round up to slack + 1.
+    """Uniform on {0, …, slack} for a uniform fraction; half the slack where nothing fitted."""
+    # torch.rand stays below 1; a fraction that the user sets may not.
     uniform = torch.minimum((fraction * (slack + 1)).floor().long(), slack)
     return torch.where(found, uniform, slack // 2)
 

@@ -126,8 +126,7 @@ class ImageAugmentation(ABC, Generic[P]):
     def _apply(self, images: Tensor, parameters: P) -> Tensor:
         """Transform floating images in [0, 1], without writing to them, into new memory.
 
-        Identical images of identical parameters must give identical bits. So no multiply-add is
-        fused: torch fuses it in the vectorised part of a tensor and not in its remainder.
+        Identical images of identical parameters must give identical bits, wherever in the batch.
         """
 
 

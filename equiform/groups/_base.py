@@ -274,7 +274,7 @@ class IsometryGroup(abc.ABC):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """What :meth:`recover` promises: matrix, rank and identifiable.
 
-        ``tau`` is the anchor's τ, of shape ``(...)``, and ``eps`` the machine epsilon of the points.
+        ``tau`` is the anchor's τ, shape ``(...)``, and ``eps`` the machine epsilon of the points.
         """
 
     def _pull(self, moments: Moments, anchor: float) -> Tensor | None:

@@ -23,8 +23,8 @@ class Orthochronous(NoncompactGroup):
               = -k \min_T \sum_i w_i \cosh(\mathrm{dist}(a_i, T b_i) / \sqrt k),
 
     which treats all points alike, wherever they lie; in the coordinates the farthest would decide.
-    The same is done for all data for which this maximum exists, future timelike vectors among them.
-    Other data are fitted as by ``MinkowskiForm().isometry_group(d)``, in the component of the group.
+    The same is done wherever this maximum exists, as for future timelike vectors it does. Other
+    data are fitted by least squares, as ``MinkowskiForm().isometry_group(d)`` does.
 
     Args:
         d: dimension of Minkowski space, one time and d - 1 space directions.
@@ -80,7 +80,7 @@ class _LorentzProcrustes(torch.autograd.Function):
         v, w = _unit(v, solved), _unit(w, solved)
         boost_v, boost_w = _boost(v), _boost(w)
         inner = form.adjoint(boost_w) @ k @ boost_v
-        u, s, uh = torch.linalg.svd(inner[..., 1:, 1:])
+        _, s, uh = torch.linalg.svd(inner[..., 1:, 1:])
         rotation, _ = polar_factor(inner[..., 1:, 1:])
         # The frames diagonalise K, and time's value leads: else this is no maximum.
         mixed = inner[..., 0, 1:].abs().amax(-1) + inner[..., 1:, 0].abs().amax(-1)

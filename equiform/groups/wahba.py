@@ -10,9 +10,9 @@ projects, :math:`f(g e^ξ)/2` has at ξ = 0 the gradient and the Hessian
 
 .. math:: \nabla = Π\, Γ, \qquad H ξ = Π\, [C ξ + \tfrac12 (ξ^σ Γ + Γ ξ^σ)].
 
-Without the second term, which is as small as the residual, H is that of Gauss and Newton. It turns
-into the Lyapunov equation :math:`C ξ + ξ C^* + 2 μ ξ = -2 \nabla`, which one eigendecomposition of C
-solves, damped by Levenberg's μ; the whole of H is then solved by conjugate gradients that this
+Without the second term, which is as small as the residual, H is that of Gauss and Newton. A step
+then solves a Lyapunov equation, :math:`C ξ + ξ C^* + 2 μ ξ = -2 \nabla` with Levenberg's damping
+μ, by one eigendecomposition of C. The whole of H is solved by conjugate gradients that this
 solution preconditions.
 """
 

@@ -190,6 +190,20 @@ def test_white_and_black():
     assert torch.equal(ColorJitter().apply(batch, jitter(brightness=0.5)), batch / 2)
 
 
+def test_solarize_inverts_from_the_threshold_on():
+    batch = torch.tensor([0.25, 0.25 - 2**-20, 0.75]).expand(1, 3, 1, 3)
+    result = Solarize(0.25, p=1.0)(batch)
+    assert result[0, 0, 0].tolist() == [0.75, 0.25 - 2**-20, 0.25]
+
+
+@pytest.mark.parametrize("augmentation", [GaussianBlur(5, p=1.0), RandomGrayscale(1.0)], ids=repr)
+def test_white_stays_in_range(augmentation):
+    """The weights of a mean may sum to a little more than one."""
+    result = augmentation(torch.ones(200, 3, 5, 5), generator=generator())
+    torch.testing.assert_close(result, torch.ones_like(result))
+    assert result.max() <= 1
+
+
 def test_laws_of_the_jitter():
     n = 24_000
     sample = ColorJitter(0.4, 0.3, 1.5, 0.1, p=0.8).sample(n, generator=generator())

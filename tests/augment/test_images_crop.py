@@ -107,9 +107,10 @@ def test_long_images_fall_back_to_the_centre(height, width):
 
 def test_places_reach_both_ends_and_never_leave():
     crop = RandomResizedCrop(4)
-    last = 1 - 2**-24  # the largest that torch.rand returns
     for side in (3, 5, 7, 33, 224):
-        for at, expected in ((0.0, 0), (last, side - round(side / 2))):
+        end = side - round(side / 2)
+        # 1 - 2^-24 is the largest that torch.rand returns.
+        for at, expected in ((0.0, 0), (1 - 2**-24, end), (1.0, end)):
             box = crop.boxes(crops(0.25, 1.0, at, at), side, side)[0].tolist()
             assert box == [expected, expected, round(side / 2), round(side / 2)]
 

@@ -91,23 +91,32 @@ def test_cache(tmp_path):
     assert not np.array_equal(load().images, plain.images)
 
 
-def damaged(kind: str) -> bytes:
-    data = b"BM" + bytes(100)
-    if kind in ("cut png", "cut jpeg", "empty"):
-        buffer = io.BytesIO()
-        picture(30, 30, 0).save(buffer, "JPEG" if kind == "cut jpeg" else "PNG")
-        data = buffer.getvalue()[: 0 if kind == "empty" else len(buffer.getvalue()) // 2]
-    if kind == "bomb":  # claims 10¹⁰ pixels
-        header = b"IHDR" + (100_000).to_bytes(4) * 2 + b"\x08\x02\x00\x00\x00"
-        chunk = (13).to_bytes(4) + header + zlib.crc32(header).to_bytes(4)
-        data = b"\x89PNG\r\n\x1a\n" + chunk
-    return data
+def encoded(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["cut png", "cut jpeg", "empty", "bmp", "bomb"])
+def claims_to_be(width: int, height: int) -> bytes:
+    """The start of a PNG file of that size."""
+    header = b"IHDR" + width.to_bytes(4) + height.to_bytes(4) + b"\x08\x02\x00\x00\x00"
+    return b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4) + header + zlib.crc32(header).to_bytes(4)
+
+
+PICTURE = picture(30, 30, 0)
+UNREADABLE = {
+    "empty": b"",
+    "cut png": encoded(PICTURE, "PNG")[:1000],
+    "cut jpeg": encoded(PICTURE, "JPEG")[:1000],
+    "another format": encoded(PICTURE, "BMP"),
+    "bomb": claims_to_be(100_000, 100_000),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
 def test_damage(tmp_path, kind):
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "x.png").write_bytes(damaged(kind))
+    (tmp_path / "a" / "x.png").write_bytes(UNREADABLE[kind])
     with pytest.raises(ImageFormatError, match=r"x\.png: not a readable image"):
         load_image_folder(tmp_path, size=8)
 

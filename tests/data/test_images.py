@@ -1,5 +1,8 @@
 """ImageSet: its checks, its subsets, its splits and its statistics."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -156,3 +159,19 @@ IMAGES, LABELS = torch.zeros(2, 3, 4, 4, dtype=torch.uint8), torch.zeros(2, dtyp
 def test_checks(images, labels, factors, message):
     with pytest.raises(ValueError, match=message):
         ImageSet(images, labels, ("a", "b"), factors)
+
+
+def test_missing_extras_are_named():
+    """In a process of its own, since modules that are loaded stay loaded."""
+    lines = [
+        "import sys",
+        "sys.modules |= dict.fromkeys(['PIL', 'requests', 'filelock', 'scipy.io', 'kornia'])",
+        "from equiform.data import load_cifar10, load_cifar100, load_stl10, synthetic_shapes",
+    ]
+    for name in ("load_image_folder", "load_flowers102", "download_file"):
+        lines += ["try:", f"    from equiform.data import {name}", "except ImportError as error:"]
+        lines += ["    print(error)", "else:", f"    print('{name} was imported')"]
+    run = [sys.executable, "-W", "ignore", "-c", "\n".join(lines)]
+    output = subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.split()[0] for line in output] == ["PIL", "PIL", "filelock"]
+    assert all('run: pip install "equiform[images]"' in line for line in output)

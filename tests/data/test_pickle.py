@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from equiform.data import ImageFormatError
-from equiform.data._pickle import read_pickled_dict
+from equiform.data._pickle import _STAND_INS, read_pickled_dict
 
 ARRAY = np.arange(12, dtype=np.uint8).reshape(3, 4)
 BATCH = {"data": ARRAY, "labels": [0, 1, 2], "names": ["a", "b"]}
@@ -149,6 +149,7 @@ def test_every_way_to_name_a_function(program):
 def test_a_pickle_cannot_change_the_reader(name, state):
     with pytest.raises(ImageFormatError):
         read(b"c" + name + b"\n" + state + b"b.")
+    assert not any(hasattr(stand_in, "__dict__") for stand_in in _STAND_INS.values())
     assert_same(read(python2_pickle(BATCH)), BATCH)
 
 

@@ -152,7 +152,8 @@ def test_passing_faults_are_retried(server, tmp_path):
 
 
 def test_redirects(server, tmp_path):
-    for place in ("http://files.example/x", f"http://127.0.0.1:{server.server_port}/elsewhere/x"):
+    # Another server, another port, and a folder whose name begins as that of the file's own does.
+    for place in ("http://files.example/x", "http://127.0.0.1:1/a/x", "/ab/x"):
         server.statuses = [(302, {"Location": place})]
         with pytest.raises(DownloadError, match="No connection adapters"):
             download_file(server.remote, tmp_path)

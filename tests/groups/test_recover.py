@@ -249,7 +249,7 @@ def test_a_hyperplane_is_enough_where_its_reflection_is_excluded():
 @noncompact
 def test_noise_does_not_hide_the_component(group):
     """Random restarts from every component find nothing better."""
-    b, a, t = noisy(group, 8, noise=0.0, rapidity=3.0)
+    b, a, _ = noisy(group, 8, noise=0.0, rapidity=3.0)
     scale = a.square().mean((-2, -1), keepdim=True).sqrt()
     a = a + 0.05 * scale * torch.randn_like(a)
     best = norm(a - b @ group.recover(b, a).matrix.mT)
