@@ -24,32 +24,38 @@ from equiform.training import CheckpointError, Clouds, load_chains, load_checkpo
 Change = Callable[[Clouds], Clouds]
 
 
-def linear(matrix: torch.Tensor) -> Change:
-    """The change of all points by one matrix."""
-    return lambda batch: Clouds(batch.pos @ matrix.mT, batch.ptr)
-
-
-def shaken(scale: float) -> Change:
-    """Fixed noise: the same for the i-th point of every batch."""
+def each(function: Callable[[torch.Tensor], torch.Tensor]) -> Change:
+    """The change of every cloud by one function."""
 
     def change(batch: Clouds) -> Clouds:
-        noise = torch.randn(batch.pos.shape, generator=torch.Generator().manual_seed(0))
-        return Clouds(batch.pos + scale * noise, batch.ptr)
+        sizes = batch.ptr.diff().tolist()
+        return Clouds.of(map(function, batch.pos.split(sizes) if batch.pos is not None else []))
 
     return change
 
 
-def without_every_second(batch: Clouds) -> Clouds:
-    """Half of the residues, evenly."""
-    clouds = [batch.pos[a:b:2] for a, b in zip(batch.ptr[:-1], batch.ptr[1:], strict=True)]
-    return Clouds.of(cloud - cloud.mean(0) for cloud in clouds)
+def linear(matrix: torch.Tensor) -> Change:
+    """The change of all points by one matrix."""
+    return each(lambda cloud: cloud @ matrix.mT)
+
+
+def shaken(cloud: torch.Tensor) -> torch.Tensor:
+    """With noise of a twentieth of the radius of gyration, the same each time."""
+    noise = torch.randn(cloud.shape, generator=torch.Generator().manual_seed(len(cloud)))
+    return cloud + 0.05 * noise  # clouds have radius 1
+
+
+def thinned(cloud: torch.Tensor) -> torch.Tensor:
+    """Every second residue, centred."""
+    return cloud[::2] - cloud[::2].mean(0)
 
 
 def changes() -> dict[str, Change]:
     """What to ask about."""
     axis = torch.tensor([1.0, 2.0, 3.0])
     skew = torch.linalg.cross((axis / axis.norm()).expand(3, 3), torch.eye(3)).mT
-    turn = SpecialOrthogonal(3).exp(torch.tensor([10.0, 45.0, 90.0]).deg2rad()[:, None, None] * skew)
+    angles = torch.tensor([10.0, 45.0, 90.0]).deg2rad()
+    turn = SpecialOrthogonal(3).exp(angles[:, None, None] * skew)
     return {
         "turn by 10°": linear(turn[0]),
         "turn by 45°": linear(turn[1]),
@@ -57,8 +63,8 @@ def changes() -> dict[str, Change]:
         "mirror image": linear(torch.diag(torch.tensor([1.0, 1.0, -1.0]))),
         "stretch x by a half": linear(torch.diag(torch.tensor([1.5, 1.0, 1.0]))),
         "swell by a tenth": linear(1.1 * torch.eye(3)),
-        "shake by 1 Å": shaken(1.0),
-        "every second residue": without_every_second,
+        "shake by a twentieth": each(shaken),
+        "every second residue": each(thinned),
     }
 
 
@@ -70,18 +76,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/protein_report"))
     arguments = parser.parse_args(argv)
     torch.manual_seed(0)
-    encoder = Encoder(Settings.hidden, Settings.dim)
     try:
         chains = load_chains(arguments.data, CACHE)
         train, _, test = chains.split_by_cluster([0.7, 0.15, 0.15])
         if arguments.checkpoint:
-            encoder.load_state_dict(load_checkpoint(arguments.checkpoint)["module"])
+            state = load_checkpoint(arguments.checkpoint)
+            encoder = Encoder(state["configuration"]["hidden"], state["configuration"]["dim"])
+            encoder.load_state_dict(state["module"])
         else:
+            encoder = Encoder(Settings.hidden, Settings.dim)
             # The whitening of an encoder that is not trained has to see some chains at least.
             encoder(Clouds.of(chain["pos"] for chain in list(train)))
     except (CheckpointError, OSError, ValueError) as error:
         print(f"protein_report: error: {error}", file=sys.stderr)
         return 2
+    encoder.eval()
     result = report(
         lambda batch: encoder(batch)[0],
         [chain["pos"] for chain in list(test)],
@@ -91,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         out=arguments.out,
     )
     print(result)
-    print(f"Written to {arguments.out}: index.html, metrics.json")
+    print(f"Written to {arguments.out}: index.html, its figures, metrics.json")
     return 0
 
 

@@ -28,6 +28,17 @@ WIDTH = 7.5
 ROW = 0.32
 
 
+def draw(report: Report) -> dict[str, str]:
+    """All figures by name; without ``angles`` where the group is not compact."""
+    drawn = {
+        "errors": errors(report),
+        "map": verdict_map(report),
+        "angles": angles(report),
+        "spectrum": spectrum(report),
+    }
+    return {name: svg for name, svg in drawn.items() if svg is not None}
+
+
 def errors(report: Report) -> str:
     """W_f with its interval, against the null and the invariance error; a line a transformation."""
     figure, panel = _lines(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from html import escape
 
 from equiform.report import figures
@@ -52,11 +53,12 @@ CAPTIONS = {
 }
 
 
-def page(report: Report) -> str:
+def page(report: Report, drawn: Mapping[str, str]) -> str:
     """The page, with inline style and figures: nothing is loaded from anywhere.
 
-    Raises:
-        ImportError: matplotlib is not installed.
+    Args:
+        report: what to show.
+        drawn: its figures, of :func:`equiform.report.figures.draw`.
     """
     used = [verdict for verdict in Verdict if any(row.verdict is verdict for row in report)]
     parts = [
@@ -78,25 +80,25 @@ def page(report: Report) -> str:
         _figure(
             "How well one isometry explains each transformation",
             "A dot far left of both marks: the transformation is represented.",
-            figures.errors(report),
+            drawn.get("errors"),
         ),
         _figure(
             "Map",
             "Numbers are those of the table. Boundaries are those of embeddings whose norms a "
             "leaves as they are; the colour of a dot is its verdict.",
-            figures.verdict_map(report),
+            drawn.get("map"),
         ),
         _figure(
             "What each T does",
             "T turns planes of the embedding space; each dot is an eigenvalue. Dots at 0° only: "
             "T is the identity. Directions that the embeddings do not use are at 0° as well.",
-            figures.angles(report),
+            drawn.get("angles"),
         ),
         _figure(
             "Use of the embedding space",
             "An effective rank near 1 says that the encoder has collapsed, and then all errors "
             "are small for no good reason.",
-            figures.spectrum(report),
+            drawn.get("spectrum"),
         ),
     ]
     return (

@@ -54,7 +54,7 @@ def report(
 
     Args:
         encoder: maps a batch to embeddings ``(n, d)``. A module runs in eval mode; the modes it
-            had are restored.
+            had are restored. A function around a module leaves that to you: call ``.eval()``.
         data: a tensor ``(N, ...)``, a map-style dataset or a DataLoader, of which the dataset and
             the ``collate_fn`` are taken. Of an item that is a tuple or list, the first element.
         transformations: by name; each maps a batch to a new batch of as many rows, and is *one

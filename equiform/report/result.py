@@ -149,7 +149,7 @@ class Report:
         return _finite(plain)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write ``metrics.json`` and ``index.html``, one page that needs no network.
+        """Write ``metrics.json``, ``index.html``, one page that needs no network, and its figures.
 
         Args:
             folder: where to; created if absent.
@@ -160,11 +160,15 @@ class Report:
         Raises:
             ImportError: matplotlib, which draws the figures, is not installed.
         """
+        from equiform.report.figures import draw
         from equiform.report.html import page
 
-        text = page(self)
+        drawn = draw(self)
+        text = page(self, drawn)
         folder = Path(folder)
         write_json(folder / "metrics.json", self.to_dict() | {"versions": versions()})
+        for name, svg in drawn.items():
+            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
         (folder / "index.html").write_text(text, encoding="utf-8")
         return folder / "index.html"
 

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from equiform._extras import require
+from equiform.ops.distributed import sum_over_ranks, world_size
 from equiform.training.checkpoint import (
     CheckpointError,
     load_checkpoint,
@@ -22,6 +23,7 @@ from equiform.training.checkpoint import (
     restore_random_state,
     save_checkpoint,
 )
+from equiform.training.processes import rank
 
 Batch = TypeVar("Batch")
 Batch_co = TypeVar("Batch_co", covariant=True)
@@ -40,25 +42,34 @@ class History(NamedTuple):
     Attributes:
         losses: the mean loss of each epoch.
         seconds: time spent in training, over all the runs that a resumed one consists of.
+        rows: for each epoch its number, the means of all terms of the loss, the learning rate, what
+            was measured after it, and the seconds until then.
     """
 
     losses: list[float]
     seconds: float
+    rows: list[dict[str, float]]
 
 
 def fit(
     module: nn.Module,
-    loss: Callable[[Batch], Tensor],
+    loss: Callable[[Batch], Tensor | Mapping[str, Tensor]],
     batches: Batches[Batch],
     optimizer: Optimizer,
     *,
     epochs: int,
     scheduler: LRScheduler | None = None,
+    accumulate: int = 1,
+    after_step: Callable[[], object] | None = None,
+    measure: Callable[[int], Mapping[str, float]] | None = None,
+    logs: Sequence[Callable[[list[dict[str, float]]], object]] = (),
     generators: Sequence[torch.Generator] = (),
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
     configuration: Mapping[str, Any] | None = None,
     description: str = "training",
+    unit: str = "step",
+    unit_size: int = 1,
 ) -> History:
     """Minimise ``loss(batch)`` and leave ``module`` in eval mode.
 
@@ -66,19 +77,31 @@ def fit(
     as one that was not, provided that all randomness comes from torch's own generators or from
     ``generators``.
 
+    Under torchrun the first rank writes the checkpoint, the logs and the progress bar, and all
+    ranks resume with its random states: what ranks draw must be the same on all of them.
+
     Args:
         module: what the loss trains; set to train mode at the start.
-        loss: a scalar of a batch.
+        loss: a scalar of a batch, or several by name: the one called ``loss`` is minimised, all
+            are recorded.
         batches: gives the batches of an epoch each time it is iterated, as a DataLoader does.
         optimizer: of the parameters.
         epochs: how many in all, those before resumption included.
-        scheduler: stepped after each batch.
+        scheduler: stepped after each step of the optimizer.
+        accumulate: batches whose mean gradient makes a step; the last step of an epoch may have
+            fewer. It equals a larger batch where the loss is a mean over samples; a contrastive
+            loss finds its negatives within a batch, and the equivariance loss its pairs.
+        after_step: called after each step of the optimizer.
+        measure: called after each epoch with its number, from 1, in eval mode; what it returns is
+            recorded. It must draw no random numbers that the training draws.
+        logs: called after each epoch with the rows of all epochs so far, the last one new.
         generators: random generators, other than torch's own, that ``batches`` and ``loss`` use.
         checkpoint: file to write after each epoch.
         resume: go on from ``checkpoint`` where there is one.
         configuration: what tells this run from others: plain data, kept in the checkpoint and
             compared on resumption.
         description: shown at the progress bar.
+        unit, unit_size: what the progress bar counts, and how many of it a batch is.
 
     Returns:
         The history of the whole run.
@@ -86,10 +109,13 @@ def fit(
     Raises:
         CheckpointError: the checkpoint is damaged, or of another configuration.
         FloatingPointError: the loss of an epoch is not finite.
-        ValueError: ``epochs`` is under 1, there are no batches, or ``resume`` has no checkpoint.
+        ValueError: ``epochs`` or ``accumulate`` is under 1, there are no batches, or ``resume`` has
+            no checkpoint.
     """
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
+    if accumulate < 1:
+        raise ValueError(f"accumulate must be at least 1, got {accumulate}")
     if not len(batches):
         raise ValueError("batches is empty; use a smaller batch size or drop_last=False")
     if resume and checkpoint is None:
@@ -98,52 +124,77 @@ def fit(
     stateful = {"module": module, "optimizer": optimizer}
     if scheduler is not None:
         stateful["scheduler"] = scheduler  # pyright: ignore[reportArgumentType]
-    losses, earlier = [], 0.0
+    rows, earlier = [], 0.0
     if resume and checkpoint is not None and Path(checkpoint).exists():
         state = load_checkpoint(checkpoint)
         _check_same(state["configuration"], configuration, checkpoint)
         for name, part in stateful.items():
             part.load_state_dict(state[name])
         restore_random_state(state["random"], generators)
-        losses, earlier = state["losses"], state["seconds"]
+        rows, earlier = state["rows"], state["seconds"]
+    first = rank() == 0
     start = time.perf_counter()
     module.train()
     progress = require("tqdm", extra="examples").tqdm(
-        total=epochs * len(batches),
-        initial=len(losses) * len(batches),
+        total=epochs * len(batches) * unit_size,
+        initial=len(rows) * len(batches) * unit_size,
         desc=description,
-        unit="step",
+        unit=unit,
+        disable=None if first else True,
     )
     with progress:
-        for _ in range(len(losses), epochs):
-            total = 0.0
-            for batch in batches:
+        for epoch in range(len(rows) + 1, epochs + 1):
+            totals: dict[str, Tensor] = {}
+            for index, batch in enumerate(batches):
                 value = loss(batch)
-                optimizer.zero_grad()
-                value.backward()
-                optimizer.step()
-                if scheduler is not None:
-                    scheduler.step()
-                total += value.item()
-                progress.update()
-            losses.append(total / len(batches))
-            progress.set_postfix(loss=f"{losses[-1]:.4f}")
-            if not math.isfinite(losses[-1]):
+                terms = value if isinstance(value, Mapping) else {"loss": value}
+                behind = index % accumulate  # batches of this step that came before
+                if not behind:
+                    optimizer.zero_grad()
+                (terms["loss"] / min(accumulate, len(batches) - index + behind)).backward()
+                if behind + 1 == accumulate or index + 1 == len(batches):
+                    optimizer.step()
+                    if scheduler is not None:
+                        scheduler.step()
+                    if after_step is not None:
+                        after_step()
+                for name, term in terms.items():
+                    # Not .item(), which would have a GPU wait at each batch.
+                    totals[name] = totals.get(name, 0) + term.detach().double()
+                progress.update(unit_size)
+            means = torch.stack(list(totals.values())) / len(batches)
+            means = sum_over_ranks(means) / world_size()
+            row = {"epoch": epoch, **dict(zip(totals, means.tolist(), strict=True))}
+            progress.set_postfix(loss=f"{row['loss']:.4f}")
+            if not math.isfinite(row["loss"]):
                 raise FloatingPointError(
-                    f"{description}: the loss is {losses[-1]} in epoch {len(losses)}; "
+                    f"{description}: the loss is {row['loss']} in epoch {epoch}; "
                     "lower the learning rate"
                 )
+            row["learning_rate"] = float(optimizer.param_groups[0]["lr"])
+            if measure is not None:
+                module.eval()
+                row |= measure(epoch)
+                module.train()
+            row["seconds"] = earlier + time.perf_counter() - start
+            rows.append(row)
+            if not first:
+                continue
+            # Before the checkpoint: a run that dies between the two writes this row again.
+            for log in logs:
+                log(rows)
             if checkpoint is not None:
                 parts = {name: part.state_dict() for name, part in stateful.items()}
                 run = {
                     "configuration": configuration,
                     "random": random_state(generators),
-                    "losses": losses,
-                    "seconds": earlier + time.perf_counter() - start,
+                    "rows": rows,
+                    "seconds": row["seconds"],
                 }
                 save_checkpoint(checkpoint, parts | run)
     module.eval()
-    return History(losses, earlier + time.perf_counter() - start)
+    losses = [row["loss"] for row in rows]
+    return History(losses, earlier + time.perf_counter() - start, rows)
 
 
 def _check_same(

@@ -1,8 +1,6 @@
 """The protein example, end to end through its command line, on few chains and few steps."""
 
-import importlib.util
 import json
-import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -10,34 +8,16 @@ from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "protein_care.py"
 METHODS = ["care", "simclr", "uniformity", "invariance"]
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("protein_care", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look up the annotations
-    spec.loader.exec_module(module)
-    return module
+# A few chains are fewer than the dimensions of the embedding.
+pytestmark = pytest.mark.filterwarnings("ignore::equiform.metrics.TrivialFitWarning")
 
 
 @pytest.fixture(scope="module")
-def chains(script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small PDB files."""
-    folder = tmp_path_factory.mktemp("chains")
-    for i, chain in enumerate(
-        script.ProteinDataset.synthetic(64, min_residues=20, max_residues=30)
-    ):
-        lines = [
-            f"ATOM  {n:5d}  CA  ALA A{n:4d}    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00           C"
-            for n, (x, y, z) in enumerate((chain.pos * chain.scale).tolist(), start=1)
-        ]
-        (folder / f"chain{i}.pdb").write_text("\n".join([*lines, "TER", "END", ""]))
-    return folder
+def script(load_example) -> ModuleType:
+    return load_example("protein_care")
 
 
 @pytest.fixture

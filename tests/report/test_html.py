@@ -11,6 +11,7 @@ import torch
 
 from equiform import HermitianForm
 from equiform.report import Report, report
+from equiform.report.figures import draw
 from equiform.report.html import page
 
 NASTY = "<script>alert('&\"')</script> $x_1$"
@@ -56,7 +57,7 @@ def figures(text: str) -> list[str]:
 
 
 def test_page_is_well_formed_and_loads_nothing(measured):
-    text = page(measured)
+    text = page(measured, draw(measured))
     parsed = Page(text)
     assert parsed.tags.isdisjoint({"script", "link", "iframe", "object", "embed"})
     assert len(parsed.fetched) == 4
@@ -68,7 +69,7 @@ def test_page_is_well_formed_and_loads_nothing(measured):
 
 
 def test_page_holds_each_name_escaped_and_each_verdict(measured):
-    text = page(measured)
+    text = page(measured, draw(measured))
     words = Page(text).words
     assert "<script" not in text
     assert NASTY in words
@@ -78,7 +79,7 @@ def test_page_holds_each_name_escaped_and_each_verdict(measured):
 
 
 def test_figures_are_xml_that_refers_to_itself_only(measured):
-    images = figures(page(measured))
+    images = figures(page(measured, draw(measured)))
     assert len(images) == 4
     for image in images:
         for element in ET.fromstring(image).iter():
@@ -88,7 +89,7 @@ def test_figures_are_xml_that_refers_to_itself_only(measured):
 
 
 def test_page_is_the_same_each_time(measured):
-    assert page(measured) == page(measured)
+    assert page(measured, draw(measured)) == page(measured, draw(measured))
 
 
 def test_figures_follow_the_numbers(measured):
@@ -97,22 +98,25 @@ def test_figures_follow_the_numbers(measured):
     x = torch.randn(40, 3)
     group = HermitianForm().isometry_group(3)
     unitary = report(lambda x: x + 0j, x, {"flip": lambda x: x.flip(1)}, group=group)
-    assert len(figures(page(unitary))) == 4
+    assert len(figures(page(unitary, draw(unitary)))) == 4
     bare = [{**vars(row), "angles": None} for row in measured]
     without = Report(**{**vars(measured), "rows": tuple(type(measured.rows[0])(**b) for b in bare)})
-    assert len(figures(page(without))) == 3
-    assert "What each T does" not in page(without)
+    assert len(figures(page(without, draw(without)))) == 3
+    assert "What each T does" not in page(without, draw(without))
 
 
 def test_extreme_reports_have_a_page():
     for data in (torch.zeros(4, 1), torch.ones(30, 70), 1e30 * torch.randn(30, 3).double()):
         names = {f"{'long ' * 20}{i}": lambda x: -x for i in range(12)}
-        Page(page(report(lambda x: x, data, names)))
+        extreme = report(lambda x: x, data, names)
+        Page(page(extreme, draw(extreme)))
 
 
 def test_saved_numbers_are_those_of_the_report(measured, tmp_path):
     path = measured.save(tmp_path / "new" / "folder")
-    assert path.read_text("utf-8") == page(measured)
+    assert path.read_text("utf-8") == page(measured, draw(measured))
+    saved = {file.stem: file.read_text("utf-8") for file in path.parent.glob("*.svg")}
+    assert saved == draw(measured)
     text = (path.parent / "metrics.json").read_text("utf-8")
 
     def refuse(constant):
@@ -138,4 +142,11 @@ def test_numbers_that_are_not_finite_are_null(measured, tmp_path):
 
 def test_out_saves(tmp_path):
     report(lambda x: x, torch.randn(20, 2), {"flip": lambda x: x.flip(1)}, out=tmp_path / "r")
-    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == ["index.html", "metrics.json"]
+    assert sorted(p.name for p in (tmp_path / "r").iterdir()) == [
+        "angles.svg",
+        "errors.svg",
+        "index.html",
+        "map.svg",
+        "metrics.json",
+        "spectrum.svg",
+    ]

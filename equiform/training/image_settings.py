@@ -1,0 +1,220 @@
+"""What a run on images is made of: its settings, and those of the paper.
+
+Where the paper (Gupta et al., ICLR 2024, F.3) and its released code differ, the presets take:
+
+* **Whom an equivariance transformation is shared by**: a chunk, as Algorithm 1; the code draws one
+  pair for the whole batch (``one_pair``).
+* **λ of CIFAR-10**: 0.01, as the paper; the script has 0.03.
+* **Scale of λ**: that of the code (``normalization="care"``), which the values of the paper are on.
+* **STL-10**: 96×96 with the ImageNet stem, as the architecture asks; the code shrinks to 32×32. SGD
+  with momentum 0.9; the code has none.
+* **Which checkpoint**: the last one; the code takes the best on the kNN of the test set.
+* **Validation**: a share of the training images is held out for kNN while training; the paper has
+  none. Set it to 0 to train on all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+#: Methods that are other names of sums of terms.
+ALIASES = {"care-simclr": "simclr+equi", "care-moco": "moco+equi"}
+TERMS = ("simclr", "moco", "inv", "unif", "equi")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one run, plain data.
+
+    Attributes:
+        method: terms of the loss joined by ``+``, of ``simclr``, ``moco``, ``inv`` (L_inv),
+            ``unif`` (L_unif) and ``equi`` (L_equi); ``care-simclr`` and ``care-moco`` are
+            ``simclr+equi`` and ``moco+equi``.
+        blocks: of the ResNet, a stage each; (2, 2, 2, 2) is ResNet-18, and with `bottleneck`
+            (3, 4, 6, 3) is ResNet-50.
+        width: of its first stage.
+        cifar_stem: of :class:`equiform.nn.ResNet`.
+        head: hidden widths of the projection head and dimension of the embedding.
+        manifold: of the embeddings, ``sphere`` or ``hyperboloid``.
+        image_size: side in pixels.
+        crop: least share of the area that a crop takes.
+        blur: kernel of the blur, odd.
+        optimizer: ``adam``, ``adamw`` or ``sgd`` (momentum 0.9).
+        schedule: ``constant``, ``cosine`` or ``multistep`` (×0.1 at 60 % and 80 %).
+        warmup_epochs: of the cosine schedule.
+        accumulate: batches a step; the losses see one batch at a time.
+        temperature: τ of the contrastive term.
+        weight: λ of the equivariance term.
+        normalization: scale of λ, ``care`` or ``pairs``; the former is 2m times the latter on the
+            sphere, for chunks of m images.
+        num_chunks: in how many parts a batch shares transformations.
+        one_pair: one pair of transformations for the whole batch, as the released code.
+        moco_momentum, queue_size: of MoCo.
+        precision: of the encoder while it is trained, ``float32`` or ``bfloat16``.
+        sync_batch_norm: batch norms over all processes; CUDA only.
+        validation: share of the training images to hold out for kNN.
+        measure_every: epochs from one kNN to the next.
+        probe_epochs, probe_batch_size: of the linear probe (Adam, 1e-3, weight decay 1e-6).
+        measured_images: test images that equivariance is measured on; 0 for all.
+    """
+
+    method: str = "care-simclr"
+    bottleneck: bool = False
+    blocks: tuple[int, ...] = (1, 1, 1, 1)
+    width: int = 8
+    cifar_stem: bool = True
+    head: tuple[int, ...] = (64, 16)
+    manifold: str = "sphere"
+    image_size: int = 32
+    crop: float = 0.2
+    blur: int = 3
+    epochs: int = 12
+    batch_size: int = 128
+    accumulate: int = 1
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-6
+    schedule: str = "constant"
+    warmup_epochs: int = 0
+    temperature: float = 0.5
+    weight: float = 0.01
+    normalization: str = "care"
+    num_chunks: int = 16
+    one_pair: bool = False
+    moco_momentum: float = 0.99
+    queue_size: int = 4096
+    precision: str = "float32"
+    channels_last: bool = True
+    compile: bool = False
+    sync_batch_norm: bool = False
+    validation: float = 0.1
+    measure_every: int = 10
+    probe_epochs: int = 100
+    probe_batch_size: int = 512
+    measured_images: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = set(self.terms) - set(TERMS)
+        if unknown or {"simclr", "moco"} <= set(self.terms):
+            raise ValueError(
+                f"method must be terms of {', '.join(TERMS)} joined by +, simclr and moco not "
+                f"both, or {' or '.join(ALIASES)}; got {self.method!r}"
+            )
+        choices = {
+            "manifold": ("sphere", "hyperboloid"),
+            "optimizer": ("adam", "adamw", "sgd"),
+            "schedule": ("constant", "cosine", "multistep"),
+            "precision": ("float32", "bfloat16"),
+            "normalization": ("care", "pairs"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"{name} must be {' or '.join(allowed)}, got {getattr(self, name)!r}"
+                )
+
+    def plain(self) -> dict[str, Any]:
+        """As numbers, strings and lists, for checkpoints and JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def of_plain(cls, data: Mapping[str, Any]) -> Self:
+        """What :meth:`plain` was made from."""
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
+        }
+        return cls(**values)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Terms of the loss."""
+        return tuple(ALIASES.get(self.method, self.method).split("+"))
+
+
+#: ResNet-50 and the projector of the paper, 2048 → 512 → 128.
+_RESNET50 = Settings(
+    bottleneck=True,
+    blocks=(3, 4, 6, 3),
+    width=64,
+    head=(512, 128),
+    epochs=400,
+    batch_size=256,
+    precision="bfloat16",
+)
+_PAPER = {
+    "cifar10": replace(_RESNET50, num_chunks=16, weight=0.01),
+    "cifar100": replace(_RESNET50, num_chunks=4, weight=0.001),
+    "stl10": replace(
+        _RESNET50,
+        image_size=96,
+        cifar_stem=False,
+        blur=9,
+        optimizer="sgd",
+        learning_rate=0.06,
+        weight_decay=5e-4,
+        schedule="cosine",
+        warmup_epochs=10,
+        num_chunks=8,
+        weight=0.01,
+    ),
+    # Weight decay is MoCo-v2's: the paper does not say.
+    "imagenet100": replace(
+        _RESNET50,
+        image_size=224,
+        cifar_stem=False,
+        blur=23,
+        epochs=200,
+        batch_size=512,
+        optimizer="sgd",
+        learning_rate=0.8,
+        weight_decay=1e-4,
+        schedule="cosine",
+        temperature=0.2,
+        num_chunks=4,
+        weight=0.005,
+        queue_size=65536,
+    ),
+}
+#: What MoCo-v2 is given where it is not what SimCLR is.
+_MOCO: dict[str, dict[str, Any]] = {
+    "cifar10": {"temperature": 0.1},
+    "cifar100": {"temperature": 0.1},
+    "stl10": {"temperature": 0.1},
+    "imagenet100": {"num_chunks": 8, "weight": 0.01},
+}
+
+
+def _of_paper(dataset: str) -> dict[str, tuple[Settings, ...]]:
+    simclr = replace(_PAPER[dataset], method="simclr")
+    moco = replace(simclr, method="moco", **_MOCO[dataset])
+    runs = (
+        simclr,
+        replace(simclr, method="care-simclr"),
+        moco,
+        replace(moco, method="care-moco"),
+    )
+    return {f"{dataset}-{run.method}": (run,) for run in runs}
+
+
+def _compared(settings: Settings) -> tuple[Settings, ...]:
+    return replace(settings, method="simclr"), replace(settings, method="care-simclr")
+
+
+#: By name the runs that are compared. Those of the paper are one run each.
+PRESETS: dict[str, tuple[Settings, ...]] = {
+    "synthetic": _compared(Settings()),
+    "cifar10-small": _compared(
+        Settings(
+            width=16,
+            head=(128, 32),
+            epochs=20,
+            batch_size=256,
+            measured_images=2000,
+            measure_every=5,
+        )
+    ),
+}
+for _dataset in _PAPER:
+    PRESETS |= _of_paper(_dataset)
