@@ -44,7 +44,7 @@ class ImageEncoder(nn.Module):
         memory_format: torch.memory_format = torch.channels_last,
     ) -> None:
         super().__init__()
-        self.backbone = backbone.to(memory_format=memory_format)
+        self.backbone = backbone.to(memory_format=memory_format)  # pyright: ignore[reportCallIssue]
         self.head = ProjectionHead(backbone.out_features, *widths)
         self.manifold = Sphere() if manifold is None else manifold
         self.memory_format = memory_format

@@ -115,13 +115,18 @@ def equivariance_scores(
     worst: list[float] = []
     spread: list[float] = []
     moved: list[float] = []
-    group = metrics["wahba"].group
-    manifold = metrics["wahba"].manifold
+    fitted = metrics["wahba"]
+    assert isinstance(fitted, WahbaError)
     for i in range(len(parameters)):
         target = extract_features(encoder, images, fixed(augmentation, parameters[i]))
         metrics.update(source, target)
-        rest = source[1::2], target[1::2]
-        error = wahba_error(source[::2], target[::2], group, held_out=rest, manifold=manifold)
+        error = wahba_error(
+            source[::2],
+            target[::2],
+            fitted.group,
+            held_out=(source[1::2], target[1::2]),
+            manifold=fitted.manifold,
+        )
         worst.append(error.item())
         moved.append(invariance(source, target).item())
         spread.append(cosine_spread(source, target).item())

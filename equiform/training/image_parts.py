@@ -72,7 +72,7 @@ def build_objective(
             queue_size=settings.queue_size,
             **shared,
         )
-    over_all = {"manifold": manifold, "gather_distributed": world_size() > 1}
+    over_all: dict[str, Any] = {"manifold": manifold, "gather_distributed": world_size() > 1}
     losses: dict[str, nn.Module] = {
         "simclr": InfoNCELoss(settings.temperature, **over_all),
         "inv": InvarianceLoss(),
@@ -88,7 +88,7 @@ def build_optimizer(
 ) -> tuple[torch.optim.Optimizer, LambdaLR]:
     """The optimizer of the settings, and the schedule of its learning rate."""
     parameters = [p for p in module.parameters() if p.requires_grad]
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    common: dict[str, Any] = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     optimizer = {
         "adam": lambda: torch.optim.Adam(parameters, **common),
         "adamw": lambda: torch.optim.AdamW(parameters, **common),
