@@ -103,11 +103,14 @@ def configuration(
         group.recover(b[i], a[i])
     milliseconds["one"] = 1e3 * (time.perf_counter() - began) / min(10, count)
 
-    rivals = list(errors.values())
-    for g in (t.mT, *group._reflected(moments, t.mT)):
-        g, value = descend(form, moments, g, steps=60)
-        rivals += [value, descend(form, moments, g, steps=30, newton=True)[1]]
-    best = torch.stack(rivals).amin(0) + moments.energy
+    references = torch.stack([t.mT, *group._reflected(moments, t.mT)])
+    repeated = moments.map(lambda m: m.repeat(len(references), *[1] * (m.ndim - 1)))
+    g, value = descend(form, repeated, references.flatten(0, 1), steps=60)
+    nearest = value.view(len(references), count).argmin(0)
+    g = g.view_as(references)[nearest, torch.arange(count)]
+    _, polished = descend(form, moments, g, steps=30, newton=True)
+    rivals = torch.stack([polished, *errors.values()])
+    best = rivals.amin(0) + moments.energy
     slack = 1e-13 * moments.energy  # of exact data only rounding is left
     successes = {
         name: float((e + moments.energy <= 1.001 * best + slack).double().mean())

@@ -1,9 +1,11 @@
-"""What the Gram-difference op is measured against, each loss over (c, n, d) chunks."""
+"""What the Gram-difference op, and a whole training step, are measured against."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from equiform.augment import ImageAugmentation
 
 
 def eager(a: Tensor, b: Tensor) -> Tensor:
@@ -21,15 +23,49 @@ def eager_moments(a: Tensor, b: Tensor) -> Tensor:
 def released(a: Tensor, b: Tensor) -> Tensor:
     """The released CARE loss, formula for formula (github: Sharut/CARE at 7090100).
 
-    A Python loop over chunks, a mask built by Python loops, and ``masked_select``.
+    A Python loop over chunks, a mask built by Python loops on the host, and ``masked_select``.
     """
     total = a.new_zeros(())
     for x, y in zip(a, b, strict=True):
         m = len(x)
-        mask = torch.ones((m, m), dtype=torch.bool, device=x.device)
+        mask = torch.ones((m, m), dtype=torch.bool)
         for i in range(m):
             mask[i, i] = False
+        mask = mask.to(x.device)
         before = torch.masked_select(x @ x.mT, mask).view(m, m - 1)
         after = torch.masked_select(y @ y.mT, mask).view(m, m - 1)
         total = total + 2 * (before - after).norm(p=2, dim=1).square().mean()
     return total / len(a)
+
+
+def released_info_nce(x: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """The released contrastive loss, formula for formula, of views ``(n, d)``.
+
+    Naive exponentials of all pairs, and a mask built by a Python loop on the host.
+    """
+    n = len(x)
+    mask = torch.ones((2 * n, 2 * n), dtype=torch.bool)
+    for i in range(n):
+        mask[i, i] = mask[i, i + n] = mask[i + n, i] = mask[i + n, i + n] = False
+    z = torch.cat([x, y])
+    similarity = torch.exp(z @ z.mT / temperature)
+    negatives = similarity.masked_select(mask.to(x.device)).view(2 * n, -1).sum(-1)
+    positives = torch.exp((x * y).sum(-1) / temperature).repeat(2)
+    return -torch.log(positives / (positives + negatives)).mean()
+
+
+def one_pair(
+    augmentation: ImageAugmentation, images: Tensor, generator: torch.Generator
+) -> list[Tensor]:
+    """Two views as the released code has them: one transformation each for the whole batch."""
+    return [
+        augmentation.apply(images, augmentation.sample(1, generator=generator)) for _ in range(2)
+    ]
+
+
+def looped_pairs(
+    augmentation: ImageAugmentation, images: Tensor, num_chunks: int, generator: torch.Generator
+) -> list[Tensor]:
+    """Two views as Algorithm 1 is written: each chunk augmented twice, in a Python loop."""
+    pairs = [one_pair(augmentation, chunk, generator) for chunk in images.chunk(num_chunks)]
+    return [torch.cat(view) for view in zip(*pairs, strict=True)]

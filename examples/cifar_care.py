@@ -88,7 +88,10 @@ def compare(arguments: argparse.Namespace) -> str:
                 "seed": arguments.seed,
                 "versions": versions(),
             }
-            write_json(folder / "metrics.json", record | methods[settings.method])
+            write_json(
+                folder / "metrics.json",
+                record | {"settings": settings.plain()} | methods[settings.method],
+            )
             write_json(arguments.out / "metrics.json", record | {"methods": methods})
     rows = [
         [method, *(scores.get(key, "-") for key in COLUMNS)] for method, scores in methods.items()
@@ -113,6 +116,7 @@ def chosen_runs(arguments: argparse.Namespace) -> list[Settings]:
 OPTIONS: dict[str, type] = {
     "epochs": int,
     "batch_size": int,
+    "schedule": str,
     "accumulate": int,
     "learning_rate": float,
     "temperature": float,

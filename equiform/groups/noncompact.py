@@ -68,12 +68,12 @@ class NoncompactGroup(ClassicalGroup):
         """Descend from each of ``(s, k, d, d)``, and keep the best of each problem."""
         s, k = starts.shape[:2]
         repeated = moments.map(lambda m: m.expand(s, *m.shape).flatten(0, 1))
-        g, value = descend(self.form, repeated, starts.flatten(0, 1), steps=4)
+        g, value = descend(self.form, repeated, starts.flatten(0, 1), steps=2)
         # Where there is little noise, what starts in the wrong place is soon seen to.
         error = (value + repeated.energy).view(s, k)
-        hopeful = (error <= 4 * error.amin(0)).flatten()
+        hopeful = (error <= 10 * error.amin(0)).flatten()
         rest = repeated.map(lambda m: m[hopeful])
-        g[hopeful], value[hopeful] = descend(self.form, rest, g[hopeful], steps=16)
+        g[hopeful], value[hopeful] = descend(self.form, rest, g[hopeful], steps=18)
         best = value.view(s, k).argmin(0)
         return g.view_as(starts)[best, torch.arange(k, device=best.device)]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import MultiStepLR
 
 from equiform.functional._labels import check_labels
 from equiform.training.probe import require_frozen
@@ -71,9 +73,11 @@ def linear_probe(
     batch_size: int = 512,
     lr: float = 1e-3,
     weight_decay: float = 1e-6,
+    optimizer: Callable[..., Optimizer] = torch.optim.Adam,
+    milestones: Sequence[int] = (),
     seed: int = 0,
 ) -> ProbeScore:
-    """Train a linear classifier of fixed features by Adam, and score it.
+    """Train a linear classifier of fixed features, and score it.
 
     The classifier begins as :class:`torch.nn.Linear` does. It is trained in float32 or better.
 
@@ -83,6 +87,8 @@ def linear_probe(
         test_features, test_labels: to score on; no class above the largest of `labels`.
         epochs, batch_size, lr, weight_decay: of the training; the defaults are the paper's for
             small images.
+        optimizer: called with the parameters, ``lr`` and ``weight_decay``.
+        milestones: epochs after which the learning rate is a tenth.
         seed: of the initial classifier and of the order of the batches.
 
     Raises:
@@ -116,14 +122,16 @@ def linear_probe(
         parameter.uniform_(-bound, bound, generator=generator).to(features.device).requires_grad_()
         for parameter in (weight, bias)
     ]
-    optimizer = torch.optim.Adam(classifier, lr=lr, weight_decay=weight_decay)
+    descent = optimizer(classifier, lr=lr, weight_decay=weight_decay)
+    schedule = MultiStepLR(descent, list(milestones))
     with torch.autocast(features.device.type, enabled=False):
         for _ in range(epochs):
             order = torch.randperm(len(features), generator=generator).to(features.device)
             for batch in order.split(batch_size):
-                optimizer.zero_grad()
+                descent.zero_grad()
                 cross_entropy(linear(features[batch], *classifier), labels[batch]).backward()
-                optimizer.step()
+                descent.step()
+            schedule.step()
         with torch.no_grad():
             logits = linear(test_features, *classifier)
     top1 = (logits.argmax(1) == test_labels).double().mean()

@@ -6,13 +6,14 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
 from equiform.augment import ImageAugmentation, fixed
 from equiform.data import ImageSet
 from equiform.forms import MinkowskiForm
-from equiform.functional import cosine_spread, invariance, knn_accuracy, wahba_error
+from equiform.functional import knn_accuracy, wahba_error
 from equiform.groups import Orthochronous
 from equiform.manifolds import Hyperboloid
 from equiform.metrics import (
@@ -25,8 +26,8 @@ from equiform.metrics import (
 )
 from equiform.training.classify import extract_features, linear_probe
 from equiform.training.image_encoder import ImageEncoder
+from equiform.training.image_objective import describe_pairs
 
-NUM_AUGMENTATIONS = 20
 PROBE_SEEDS = (0, 1, 2)
 KNN = 200  # neighbours, of which there may be fewer
 
@@ -52,9 +53,8 @@ def probe_score(
     train: ImageSet,
     test: ImageSet,
     *,
-    epochs: int = 100,
-    batch_size: int = 512,
     seeds: Sequence[int] = PROBE_SEEDS,
+    **options: Any,
 ) -> dict[str, Any]:
     """Linear probe and kNN of features of images that are not augmented.
 
@@ -62,8 +62,8 @@ def probe_score(
         encoder: in eval mode, on the device of the images.
         train: to fit on.
         test: to score on.
-        epochs, batch_size: of the probe.
         seeds: of the probe, one each.
+        options: of :func:`equiform.training.linear_probe`.
 
     Returns:
         ``probe_top1``, the mean over seeds, ``probe_top1_std`` (over n - 1; 0 for one seed),
@@ -78,9 +78,8 @@ def probe_score(
             train.labels,
             test_features,
             test.labels,
-            epochs=epochs,
-            batch_size=batch_size,
             seed=seed,
+            **options,
         ).top1
         for seed in seeds
     ]
@@ -108,13 +107,12 @@ def equivariance_scores(
         Those of :func:`equiform.metrics.equivariance_metrics` (on the hyperboloid of its own group
         and form, W_f in geodesic distance), each W_f with ``_low``, ``_high`` (95 %, over images)
         and ``_null``, what shuffled pairs give; ``wahba_each`` and ``wahba_worst`` over the
-        transformations; ``invariance``, the mean distance moved, and ``cosine_spread``.
+        transformations; the mean of :func:`describe_pairs` over them.
     """
     source = extract_features(encoder, images, lambda batch: batch)
-    metrics = _panel(encoder)
-    worst: list[float] = []
-    spread: list[float] = []
-    moved: list[float] = []
+    metrics = _panel(encoder).to(source.device)
+    each: list[float] = []
+    described: list[dict[str, Tensor]] = []
     fitted = metrics["wahba"]
     assert isinstance(fitted, WahbaError)
     for i in range(len(parameters)):
@@ -127,9 +125,8 @@ def equivariance_scores(
             held_out=(source[1::2], target[1::2]),
             manifold=fitted.manifold,
         )
-        worst.append(error.item())
-        moved.append(invariance(source, target).item())
-        spread.append(cosine_spread(source, target).item())
+        each.append(error.item())
+        described.append(describe_pairs(source, target, encoder.manifold))
     scores: dict[str, Any] = {name: float(value) for name, value in metrics.compute().items()}
     for name, metric in metrics.items():
         if isinstance(metric, EstimatedMetric):
@@ -139,12 +136,9 @@ def equivariance_scores(
                 f"{name}_high": float(estimate.high),
                 f"{name}_null": float(estimate.null),
             }
-    return scores | {
-        "wahba_each": worst,
-        "wahba_worst": max(worst),
-        "invariance": statistics.fmean(moved),
-        "cosine_spread": statistics.fmean(spread),
-    }
+    for name in described[0]:
+        scores[name] = torch.stack([values[name] for values in described]).mean().item()
+    return scores | {"wahba_each": each, "wahba_worst": max(each)}
 
 
 def _panel(encoder: ImageEncoder) -> MetricCollection:

@@ -12,6 +12,7 @@ from equiform.augment import ImageAugmentation
 from equiform.functional import invariance
 from equiform.functional.spread import cosines
 from equiform.losses import MomentumContrastLoss, PairwiseEquivarianceLoss
+from equiform.manifolds import Hyperboloid, Sphere
 from equiform.nn import EmbeddingQueue, MomentumEncoder
 from equiform.ops.distributed import gather_uneven, world_size
 from equiform.training.image_encoder import ImageEncoder
@@ -117,7 +118,7 @@ class ImageObjective:
         if self.contrastive is not None:
             z1, z2, terms["contrastive"] = self._contrast(images, z)
             loss = loss + terms["contrastive"]
-            terms |= describe_pairs(z1, z2)
+            terms |= describe_pairs(z1, z2, self.encoder.manifold)
         return {"loss": loss, **terms}
 
     def after_step(self) -> None:
@@ -221,6 +222,13 @@ class SumOfLosses(nn.ModuleList):
 
 
 @torch.no_grad()
-def describe_pairs(z1: Tensor, z2: Tensor) -> dict[str, Tensor]:
-    """What the paper plots of positive pairs: their mean distance (L_inv) and mean cosine."""
+def describe_pairs(z1: Tensor, z2: Tensor, manifold: Sphere | Hyperboloid) -> dict[str, Tensor]:
+    """How far apart positive pairs are, ``(n, d), (n, d)``.
+
+    Returns:
+        On the sphere what the paper plots, ``invariance`` (L_inv) and the mean
+        ``positive_cosine``; on the hyperboloid the mean geodesic ``distance``.
+    """
+    if isinstance(manifold, Hyperboloid):
+        return {"distance": manifold.dist(z1, z2).mean()}
     return {"invariance": invariance(z1, z2), "positive_cosine": cosines(z1, z2).mean()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -101,3 +102,16 @@ def build_optimizer(
         "multistep": lambda: schedules.multistep([steps * 6 // 10, steps * 8 // 10]),
     }[settings.schedule]()
     return optimizer, LambdaLR(optimizer, factor)
+
+
+def probe_options(settings: Settings) -> dict[str, Any]:
+    """Arguments of :func:`equiform.training.linear_probe`."""
+    sgd = settings.probe_optimizer == "sgd"
+    return {
+        "epochs": settings.probe_epochs,
+        "batch_size": settings.probe_batch_size,
+        "lr": settings.probe_learning_rate,
+        "weight_decay": 0.0 if sgd else 1e-6,
+        "optimizer": partial(torch.optim.SGD, momentum=0.9) if sgd else torch.optim.Adam,
+        "milestones": settings.probe_milestones,
+    }

@@ -31,7 +31,7 @@ class Settings:
     Attributes:
         method: terms of the loss joined by ``+``, of ``simclr``, ``moco``, ``inv`` (L_inv),
             ``unif`` (L_unif) and ``equi`` (L_equi); ``care-simclr`` and ``care-moco`` are
-            ``simclr+equi`` and ``moco+equi``.
+            ``simclr+equi`` and ``moco+equi``. L_inv is of coordinates, on any manifold.
         blocks: of the ResNet, a stage each; (2, 2, 2, 2) is ResNet-18, and with `bottleneck`
             (3, 4, 6, 3) is ResNet-50.
         width: of its first stage.
@@ -41,7 +41,10 @@ class Settings:
         image_size: side in pixels.
         crop: least share of the area that a crop takes.
         blur: kernel of the blur, odd.
+        epochs: of training.
+        batch_size: over all processes.
         optimizer: ``adam``, ``adamw`` or ``sgd`` (momentum 0.9).
+        learning_rate, weight_decay: of the optimizer.
         schedule: ``constant``, ``cosine`` or ``multistep`` (×0.1 at 60 % and 80 %).
         warmup_epochs: of the cosine schedule.
         accumulate: batches a step; the losses see one batch at a time.
@@ -53,10 +56,14 @@ class Settings:
         one_pair: one pair of transformations for the whole batch, as the released code.
         moco_momentum, queue_size: of MoCo.
         precision: of the encoder while it is trained, ``float32`` or ``bfloat16``.
+        channels_last: memory format of the encoder.
+        compile: by ``torch.compile``.
         sync_batch_norm: batch norms over all processes; CUDA only.
         validation: share of the training images to hold out for kNN.
         measure_every: epochs from one kNN to the next.
-        probe_epochs, probe_batch_size: of the linear probe (Adam, 1e-3, weight decay 1e-6).
+        probe_epochs, probe_batch_size, probe_learning_rate: of the linear probe.
+        probe_optimizer: ``adam`` (weight decay 1e-6) or ``sgd`` (momentum 0.9).
+        probe_milestones: epochs of the probe after which its learning rate is a tenth.
         measured_images: test images that equivariance is measured on; 0 for all.
     """
 
@@ -93,6 +100,9 @@ class Settings:
     measure_every: int = 10
     probe_epochs: int = 100
     probe_batch_size: int = 512
+    probe_optimizer: str = "adam"
+    probe_learning_rate: float = 1e-3
+    probe_milestones: tuple[int, ...] = ()
     measured_images: int = 0
 
     def __post_init__(self) -> None:
@@ -105,6 +115,7 @@ class Settings:
         choices = {
             "manifold": ("sphere", "hyperboloid"),
             "optimizer": ("adam", "adamw", "sgd"),
+            "probe_optimizer": ("adam", "sgd"),
             "schedule": ("constant", "cosine", "multistep"),
             "precision": ("float32", "bfloat16"),
             "normalization": ("care", "pairs"),
@@ -175,6 +186,11 @@ _PAPER = {
         num_chunks=4,
         weight=0.005,
         queue_size=65536,
+        probe_epochs=60,
+        probe_batch_size=128,
+        probe_optimizer="sgd",
+        probe_learning_rate=30.0,
+        probe_milestones=(30, 40, 50),
     ),
 }
 #: What MoCo-v2 is given where it is not what SimCLR is.
@@ -204,15 +220,26 @@ def _compared(settings: Settings) -> tuple[Settings, ...]:
 
 #: By name the runs that are compared. Those of the paper are one run each.
 PRESETS: dict[str, tuple[Settings, ...]] = {
-    "synthetic": _compared(Settings()),
+    "synthetic": _compared(
+        Settings(
+            epochs=6,
+            learning_rate=3e-3,
+            schedule="cosine",
+            weight=0.1,
+            probe_learning_rate=1e-2,
+        )
+    ),
+    # Chosen on validation images, of the labels of which only kNN and the probe were looked at.
     "cifar10-small": _compared(
         Settings(
-            width=16,
-            head=(128, 32),
-            epochs=20,
+            epochs=8,
             batch_size=256,
+            learning_rate=3e-3,
+            schedule="cosine",
+            weight=0.3,
+            num_chunks=32,
             measured_images=2000,
-            measure_every=5,
+            measure_every=2,
         )
     ),
 }

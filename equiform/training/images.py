@@ -22,13 +22,15 @@ from equiform.training.image_parts import (
     build_encoder,
     build_objective,
     build_optimizer,
+    probe_options,
 )
 from equiform.training.image_settings import Settings
 from equiform.training.loop import History, fit
 from equiform.training.processes import rank
 from equiform.training.run_log import TensorBoardLog, write_csv
 
-_EVALUATION_SEED = 2**31  # of the transformations that runs are compared on
+#: Transformations that runs are compared on: how many, and their seed.
+_COMPARED = 20, 2**31
 _WATCHED = 512, 4  # validation images and transformations that γ is watched on
 
 
@@ -133,15 +135,9 @@ def evaluate_images(
     train, held_out = splits.train.to(device), held_out.to(device)
     images = held_out.images[: settings.measured_images or None]
     augmentation = build_augmentation(settings)
-    generator = torch.Generator().manual_seed(_EVALUATION_SEED)
-    parameters = augmentation.sample(20, generator=generator)
-    probe = probe_score(
-        encoder,
-        train,
-        held_out,
-        epochs=settings.probe_epochs,
-        batch_size=settings.probe_batch_size,
-    )
+    number, seed = _COMPARED
+    parameters = augmentation.sample(number, generator=torch.Generator().manual_seed(seed))
+    probe = probe_score(encoder, train, held_out, **probe_options(settings))
     return probe | equivariance_scores(encoder, images, augmentation, parameters)
 
 

@@ -31,6 +31,8 @@ def join_processes(device: str | torch.device | None = None) -> Iterator[torch.d
     joins = "RANK" in os.environ and not dist.is_initialized()
     if chosen.type == "cuda" and chosen.index is None:
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)  # where collectives without a tensor run
     if joins:
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:

@@ -43,7 +43,7 @@ class TensorBoardLog:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        require("tensorboard", extra="images")
+        require("tensorboard", extra="examples")
         self.folder = folder
         self._writer: Any = None
 

@@ -192,8 +192,11 @@ def test_compiled_networks_are_used():
 
 def test_pairs_are_described():
     z = torch.eye(3)
-    assert describe_pairs(z, z)["invariance"] == 0
-    assert describe_pairs(z, -z) == {"invariance": 2, "positive_cosine": -1}
+    assert describe_pairs(z, z, Sphere())["invariance"] == 0
+    assert describe_pairs(z, -z, Sphere()) == {"invariance": 2, "positive_cosine": -1}
+    x = Hyperboloid().project(torch.tensor([[0.0, 0.0], [0.5, 0.0]]))
+    described = describe_pairs(x[:1], x[1:], Hyperboloid())
+    torch.testing.assert_close(described, {"distance": Hyperboloid().dist(x[0], x[1])})
 
 
 def test_arguments_are_checked():

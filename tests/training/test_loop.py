@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from equiform import InfoNCELoss
 from equiform.nn import Whitening
 from equiform.training import CheckpointError, fit
 
@@ -82,6 +83,7 @@ def constant(value: float) -> Callable[[Tensor], Tensor]:
     ("options", "message"),
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"epochs": 1, "accumulate": 0}, "accumulate must be at least 1, got 0"),
         ({"epochs": 1, "resume": True}, "needs checkpoint=PATH"),
         ({"epochs": 1, "batches": []}, "batches is empty"),
     ],
@@ -107,3 +109,80 @@ def test_history_holds_the_mean_loss_of_each_epoch() -> None:
     history = fit(module, constant(2.0), [0, 1, 2], optimizer, epochs=2)
     assert history.losses == [2.0, 2.0]
     assert history.seconds > 0
+
+
+def test_accumulated_gradients_are_those_of_the_large_batch() -> None:
+    data = torch.randn(24, 5, dtype=torch.float64)
+
+    def final(batch_size: int, accumulate: int) -> Tensor:
+        torch.manual_seed(0)
+        module = nn.Linear(5, 2, dtype=torch.float64)
+        optimizer = torch.optim.Adam(module.parameters(), lr=0.01)
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2, 0.5)
+        fit(
+            module,
+            lambda x: module(x).square().mean(),
+            list(data.split(batch_size)),
+            optimizer,
+            epochs=2,
+            scheduler=scheduler,
+            accumulate=accumulate,
+        )
+        return module.weight.detach()
+
+    torch.testing.assert_close(final(4, 3), final(12, 1), rtol=1e-10, atol=0)
+    # Two batches are left over, whose mean makes the last step of an epoch.
+    torch.testing.assert_close(final(6, 4), final(24, 1), rtol=1e-10, atol=0)
+    torch.testing.assert_close(final(3, 10), final(24, 1), rtol=1e-10, atol=0)
+
+
+def test_terms_measurements_and_logs_make_rows(tmp_path: Path) -> None:
+    module = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    seen: list[list[float]] = []
+    steps = 0
+
+    def loss(batch: int) -> dict[str, Tensor]:
+        assert module.training
+        return {"loss": module(torch.ones(1)).sum() * 0 + 1.0, "batch": torch.tensor(float(batch))}
+
+    def measure(epoch: int) -> dict[str, float]:
+        assert not module.training
+        return {"knn": epoch / 10}
+
+    def after_step() -> None:
+        nonlocal steps
+        steps += 1
+
+    def run(epochs: int, **options: Any) -> list[dict[str, float]]:
+        return fit(
+            module,
+            loss,
+            [1, 2, 6],
+            optimizer,
+            epochs=epochs,
+            measure=measure,
+            logs=[lambda rows: seen.append([row["epoch"] for row in rows])],
+            after_step=after_step,
+            checkpoint=tmp_path / "run.pt",
+            **options,
+        ).rows
+
+    first = run(2)
+    rows = run(3, resume=True)
+    assert rows[:2] == first
+    for epoch, row in enumerate(rows, start=1):
+        assert row["seconds"] > 0
+        expected = {"epoch": epoch, "loss": 1, "batch": 3, "learning_rate": 0.1}
+        assert row == expected | {"knn": epoch / 10, "seconds": row["seconds"]}
+    assert seen == [[1], [1, 2], [1, 2, 3]]
+    assert steps == 9
+
+
+def test_a_contrastive_loss_sees_one_batch_at_a_time() -> None:
+    z = nn.Parameter(torch.randn(8, 3, dtype=torch.float64))
+    whole, *parts = (
+        torch.autograd.grad(InfoNCELoss()(z[rows], z[rows].flip(1)), z)[0]
+        for rows in (slice(0, 8), slice(0, 4), slice(4, 8))
+    )
+    assert not torch.allclose(whole, sum(parts) / 2)  # pyright: ignore

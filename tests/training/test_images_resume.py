@@ -1,0 +1,67 @@
+"""A run that is killed and resumed ends with the bits of one that was not."""
+
+import random
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from equiform.training import train_images
+from tests.training.test_images import TINY, tiny_splits, weights
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.training.test_images_resume import TINY, replace, tiny_splits, train_images, weights
+settings = replace(TINY, method=sys.argv[2], epochs=12)
+print("ready", flush=True)
+encoder, _ = train_images(settings, tiny_splits(), sys.argv[1], seed=3, resume=True)
+print(weights(encoder))
+"""
+
+
+def kill_and_resume(method: str, folder: Path, moments: random.Random) -> str:
+    """Train in a process that is killed once, and in one that goes on; the final weights."""
+    command = [sys.executable, "-c", KILLED, str(folder), method]
+    root = Path(__file__).parents[2]
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=root
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    # A moment of the run, not of the clock: machines differ. Then up to an epoch later.
+    epochs = moments.randrange(1, 11)
+    log = folder / "log.csv"
+    while child.poll() is None:
+        if log.exists() and len(log.read_text().splitlines()) > epochs:
+            break
+        time.sleep(0.001)
+    time.sleep(moments.uniform(0, 0.05))
+    child.kill()
+    child.communicate()
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert len(log.read_text().splitlines()) == 13
+    return done.stdout.split()[-1]
+
+
+def whole(method: str, folder: Path) -> str:
+    settings = replace(TINY, method=method, epochs=12)
+    return weights(train_images(settings, tiny_splits(), folder, seed=3)[0])
+
+
+def test_a_killed_run_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    resumed = kill_and_resume("care-moco", tmp_path / "killed", random.Random(0))
+    assert resumed == whole("care-moco", tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["care-simclr", "care-moco"])
+def test_ten_killed_runs_resume_to_the_same_bits(method: str, tmp_path: Path) -> None:
+    expected = whole(method, tmp_path / "whole")
+    moments = random.Random(1)
+    for i in range(5):
+        assert kill_and_resume(method, tmp_path / str(i), moments) == expected
