@@ -18,6 +18,9 @@ thread on a CPU; the median of steps in turns. The parts are timed on their own.
 
 Nothing is timed before the losses and their gradients agree on the same embeddings. In a step the
 embeddings differ: batch norms see four views at once, or one.
+
+On a CPU, glibc maps tensors of over 32 MB anew each time, as those of 1024 images are; compare with
+``GLIBC_TUNABLES=glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592``.
 """
 
 from __future__ import annotations
@@ -178,14 +181,14 @@ def main() -> None:
     load = os.getloadavg()[0]
     ms = median_ms(
         {
-            (name, part): run
+            f"{name}: {part}": run
             for name, method in of.items()
             for part, run in step_and_parts(method, encoder, images).items()
         },
         seconds=args.seconds,
         device=args.device,
     )
-    simclr, ours, released, looped = (ms[name, "step"] for name in of)
+    simclr, ours, released, looped = (ms[f"{name}: step"] for name in of)
     lines = [
         f"{BATCH} images of 32×32, {NUM_CHUNKS} chunks, encoder {args.encoder}, embeddings of "
         f"{DIM}, on {_machine(args.device)}, torch {torch.__version__}; load average "
@@ -196,14 +199,14 @@ def main() -> None:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in of:
-        step, *parts = (ms[name, part] for part in ("step", *PARTS))
+        step, *parts = (ms[f"{name}: {part}"] for part in ("step", *PARTS))
         lines.append(
             f"| {name} | {1e3 * BATCH / step:.0f} | {step:.4g} "
             f"| {' | '.join(f'{part:.3g}' for part in parts)} "
             f"| {step / simclr:.2f}× | {step / ours:.2f}× |"
         )
     together, apart = (
-        4e3 * BATCH / ms[f"CARE, {how}", "encoder"] for how in ("equiform", "released structure")
+        4e3 * BATCH / ms[f"CARE, {how}: encoder"] for how in ("equiform", "released structure")
     )
     lines += [
         "",

@@ -174,7 +174,10 @@ def weight(study: Study) -> Results:
 
 
 def similarity(study: Study) -> Results:
-    """Fig. 9-14: cosine of positive pairs by loss, at the end and its mean over training."""
+    """Fig. 9-14: cosine of positive pairs by loss, at the end and its mean over training.
+
+    The latter is from the log, where a run that sees no such pairs, as of L_equi alone, has none.
+    """
 
     def measure(run: Run) -> dict[str, Any]:
         augmentation = build_augmentation(run.settings)

@@ -1,4 +1,4 @@
-"""Mean and spread over seeds, as a Markdown table, of what protein_care.py wrote.
+"""Mean and spread over seeds, as a Markdown table, of what protein_care.py or cifar_care.py wrote.
 
 python examples/summarise_seeds.py runs/pdb/*/metrics.json
 """
@@ -7,33 +7,44 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 COLUMNS = {
     "axis error (°)": "pc1_angle_deg_median",
     "axis MSE": "pc1_mse",
+    "probe": "probe_top1",
+    "kNN": "knn",
     "W_f": "wahba",
+    "null": "wahba_null",
     "γ_b": "gamma_b",
     "effective rank": "effective_rank",
     "uniformity": "uniformity",
 }
 
 
+def setting(record: Mapping[str, Any]) -> str:
+    """What runs have to share: all but the seed, and what follows from it."""
+    shared = {k: v for k, v in record.items() if k not in ("methods", "seed", "versions")}
+    shared["configuration"] = {**record.get("configuration", {}), "seed": None}
+    return json.dumps(shared, sort_keys=True)
+
+
 def main(argv: Sequence[str]) -> int:
     """Print the table of the given metrics.json files, which must be of one configuration."""
     records = [json.loads(Path(path).read_text(encoding="utf-8")) for path in argv]
-    # The seed, and what follows from it, is all that may differ.
-    runs = {json.dumps({**r["configuration"], "seed": None}, sort_keys=True) for r in records}
-    if len(records) < 2 or len(runs) != 1:
+    if len(records) < 2 or len({setting(record) for record in records}) != 1:
         print("error: give two or more metrics.json of one configuration", file=sys.stderr)
         return 2
-    print("| method |", " | ".join(COLUMNS), "|")
-    print("|---" * (1 + len(COLUMNS)) + "|")
+    measured = set.intersection(*(set(s) for r in records for s in r["methods"].values()))
+    columns = {title: key for title, key in COLUMNS.items() if key in measured}
+    print("| method |", " | ".join(columns), "|")
+    print("|---" * (1 + len(columns)) + "|")
     for method in records[0]["methods"]:
         cells = []
-        for key in COLUMNS.values():
+        for key in columns.values():
             values = [record["methods"][method][key] for record in records]
             cells.append(f"{mean(values):.3g} ± {stdev(values):.1g}")
         print(f"| {method} |", " | ".join(cells), "|")

@@ -41,7 +41,6 @@ EXTRAS = [
     "requests",
     "tqdm",
     "PIL",
-    "filelock",
     "tensorboard",
 ]
 
@@ -146,7 +145,7 @@ else:
 def test_importing_equiform_loads_nothing_heavy():
     out = run_python("import sys, equiform; print(*sys.modules)")
     loaded = {name.split(".")[0] for name in out.split()}
-    assert not loaded & set(EXTRAS) - {"tqdm", "filelock"}  # torch itself may load them
+    assert not loaded & set(EXTRAS) - {"tqdm"}  # torch itself may load it
 
 
 def test_the_public_face_is_complete():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,11 +82,10 @@ class Runs:
     def get(self, settings: Settings, seed: int = 0) -> Run:
         """The run of these settings, trained now if it is not there."""
         plain = settings.plain()
-        digest = hashlib.sha256(json.dumps([plain, seed, self._mean_std()]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps([plain, seed, self._mean_std]).encode()).hexdigest()
         folder = self.root / f"{settings.method}-{digest[:12]}"
         if not (folder / "encoder.pt").exists():
-            others = sorted(file.parent for file in self.root.glob("**/encoder.pt"))
-            found = [other for other in others if self._serves(other, plain, seed)]
+            found = [other for other, run in self._there.items() if self._serves(run, plain, seed)]
             if found:
                 folder = found[0]
             else:
@@ -103,22 +102,33 @@ class Runs:
         rows = load_checkpoint(folder / "checkpoint.pt")["rows"]
         return Run(encoder.to(self.device), settings, seed, folder, rows)
 
-    def _serves(self, folder: Path, wanted: Mapping[str, Any], seed: int) -> bool:
-        state = load_checkpoint(folder / "encoder.pt")
-        there, encoder = state["settings"], state["encoder"]
+    def _serves(self, run: dict[str, Any], wanted: dict[str, Any], seed: int) -> bool:
+        there = run["settings"]
         return (
-            (folder / "checkpoint.pt").exists()
-            and _of_training(there) == _of_training(wanted)
+            _of_training(there) == _of_training(wanted)
             and there["measure_every"] <= wanted["measure_every"]
-            and state["seed"] == seed
-            and [encoder[name].flatten().tolist() for name in ("mean", "std")] == self._mean_std()
+            and run["seed"] == seed
+            and run["mean_std"] == self._mean_std
         )
 
+    @cached_property
+    def _there(self) -> dict[Path, dict[str, Any]]:
+        """By folder, what the runs are that were there before any was asked for."""
+        runs = {}
+        for file in sorted(self.root.glob("**/encoder.pt")):
+            if file.with_name("checkpoint.pt").exists():
+                state = load_checkpoint(file)
+                encoder = state.pop("encoder")
+                state["mean_std"] = [encoder[name].flatten().tolist() for name in ("mean", "std")]
+                runs[file.parent] = state
+        return runs
+
+    @cached_property
     def _mean_std(self) -> list[list[float]]:
         return [values.tolist() for values in self.splits.unlabelled.mean_std()]
 
 
-def _of_training(plain: Mapping[str, Any]) -> dict[str, Any]:
+def _of_training(plain: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if not name.startswith(_OF_MEASUREMENT)}
 
 

@@ -58,8 +58,8 @@ def plot_circle(results: Results, file: str | os.PathLike[str]) -> None:
     figure = Figure(figsize=(3 * shown + 4, 3.2), layout="constrained")
     *panels, variances = figure.subplots(1, shown + 1, width_ratios=[3] * shown + [4])
     for i, panel in enumerate(panels):
-        for label, seeds in results.items():
-            _histogram(panel, seeds[0]["counts"][i], label)
+        for k, (label, seeds) in enumerate(results.items()):
+            _histogram(panel, seeds[0]["counts"][i], label, f"C{k}")
         panel.sharey(panels[0])
         panel.set_title(f"augmentation {i + 1}", fontsize=9)
         panel.set_xlabel("cosine of f(x) and f(a x)", fontsize=8)
@@ -68,7 +68,7 @@ def plot_circle(results: Results, file: str | os.PathLike[str]) -> None:
     _strips(variances, results)
     variances.set_title("variance of the cosine, each augmentation", fontsize=9)
     variances.set_ylim(bottom=0)
-    variances.legend(fontsize=7, loc="upper left")
+    variances.legend(fontsize=7)
     _write(figure, file)
 
 
@@ -99,7 +99,7 @@ def plot_similarity(results: Results, file: str | os.PathLike[str]) -> None:
     curves.set_title("mean cosine of training pairs", fontsize=9)
     curves.set_xlabel("epoch", fontsize=8)
     curves.tick_params(labelsize=7)
-    curves.legend(fontsize=7)
+    curves.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.13))
     _write(figure, file)
 
 
@@ -208,7 +208,14 @@ def plot_retrieval(
     columns = [1, 1, *[top] * len(results)]
     figure = Figure(figsize=(0.7 * sum(columns) + 0.4 * len(columns), 0.78 * num_queries + 0.4))
     sheet = figure.add_gridspec(
-        1, len(columns), width_ratios=columns, wspace=0.06, left=0.01, right=0.99, bottom=0.02, top=0.93
+        1,
+        len(columns),
+        width_ratios=columns,
+        wspace=0.06,
+        left=0.01,
+        right=0.99,
+        bottom=0.02,
+        top=0.93,
     )
     _pictures(figure, sheet[0], unit_interval(images[queries])[:, None], "x")
     _pictures(figure, sheet[1], pictures(wanted)[:, None], "a x")
@@ -261,10 +268,12 @@ def _once(label: str, i: int) -> str | None:
     return None if i else label
 
 
-def _histogram(panel: Axes, counts: Sequence[int], label: str, color: str | None = None) -> None:
+def _histogram(panel: Axes, counts: Sequence[int], label: str, color: str) -> None:
     edges = torch.linspace(-1, 1, len(counts) + 1)
     shares = torch.tensor(counts) / sum(counts)
-    panel.stairs(shares, edges, fill=True, alpha=0.5, label=label, color=color)
+    panel.stairs(shares, edges, fill=True, alpha=0.35, color=color)
+    panel.stairs(shares, edges, label=label, color=color)
+    panel.set_xticks([-1, -0.5, 0, 0.5, 1])
     panel.tick_params(labelsize=7)
 
 
