@@ -43,13 +43,13 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Without intersphinx, names of other packages have nowhere to point to.
     (r"py:.*", r"(torch|geoopt|numpy|np|hypothesis|st|torch_geometric|torchmetrics)\..*"),
-    (r"py:.*", r"(abc|collections|os|pathlib|types)\..*"),
+    (r"py:.*", r"(abc|collections|enum|os|pathlib|types)\..*"),
     # Single backticks stand around arguments too.
     (r"py:obj", r"\w+"),
     # autodoc shows the annotations of attributes as they are written, without their module.
-    (r"py:class", r"Tensor|Form"),
+    (r"py:class", r"Tensor|Form|Path|Module"),
     # Private types and type variables in public signatures have no page.
-    (r"py:(class|obj)", r"equiform\.(\w+\.)*(_\w+|Batch(T|_co)?)"),
+    (r"py:(class|obj)", r"equiform\.(\w+\.)*(_\w+|Batch(T|_co)?|P)"),
 ]
 
 # A package whose names load on first use shows them to autodoc only once they are loaded.
@@ -71,6 +71,8 @@ def _alias_public_names(app, env):
     for name in equiform.__all__:
         value = getattr(equiform, name)
         home = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+        if home not in objects:  # a function: autodoc records where a class comes from only
+            home = ".".join([*home.split(".")[:2], name])
         if home not in objects:
             continue
         page_name = objects[home].node_id  # equiform.forms.X; autodoc recorded home as its alias

@@ -1,6 +1,6 @@
 """The image figures of the CARE paper, each from runs that it trains where they are not found.
 
-    python examples/cifar_figures.py wahba                   # coloured shapes, 2 minutes
+    python examples/cifar_figures.py wahba                   # coloured shapes
     python examples/cifar_figures.py training --runs runs/cifar_care --seeds 0 1 2
     python examples/cifar_figures.py retrieval --data DIR --dataset flowers
     python examples/cifar_figures.py losses --data DIR --dataset cifar10 --preset cifar10-simclr

@@ -17,7 +17,7 @@ from equiform.groups.polar import polar_factor
 class Orthochronous(NoncompactGroup):
     r"""O⁺(1, d-1): the Lorentz transformations that keep time's direction, and the hyperboloid.
 
-    On points of the hyperboloid :meth:`recover` fits by the geometry, not by the coordinates:
+    On points of the hyperboloid ``recover`` fits by the geometry, not by the coordinates:
 
     .. math:: \max_T \sum_i w_i \langle a_i, T b_i\rangle
               = -k \min_T \sum_i w_i \cosh(\mathrm{dist}(a_i, T b_i) / \sqrt k),

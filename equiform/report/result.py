@@ -23,9 +23,10 @@ class Row:
 
     Attributes:
         name: of the transformation.
-        verdict: the numbers below in a word, by the thresholds of `equiform.report.verdicts`.
+        verdict: the numbers below in a word, by the thresholds of ``equiform.report.verdicts``.
         error: W_f, :math:`\lVert A - B T^t\rVert_F / \lVert A\rVert_F` for B = f(x), A = f(a x).
-        low, high: its 95% bootstrap interval over the points, T held fixed.
+        low: lower end of its 95% bootstrap interval over the points, T held fixed.
+        high: upper end of the interval.
         null: W_f of shuffled pairs: what one isometry gains where there is no relation.
         invariance_error: the same of T = I.
         displacement: :math:`\sqrt{E|f(ax) - f(x)|^2 / E|f(x) - f(x')|^2}` with x' another input;
@@ -59,7 +60,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """W_f / null: about 1 says that T explains nothing. None where the null is 0."""
+        """W_f over the null, about 1 where T explains nothing; None where the null is 0."""
         return self.error / self.null if self.null > 0 else None
 
 
@@ -85,7 +86,8 @@ class Report:
         rows: one for each transformation, in the order given.
         group: the isometry group in which each T is sought.
         dim: d, the dimension of the embeddings.
-        num_fit, num_held_out: numbers of points fitted and measured on.
+        num_fit: number of points that T was fitted to.
+        num_held_out: number of points measured on.
         effective_rank: of the embeddings f(x), from 1 to d.
         spectrum: shares of their second moment along its eigenvectors, descending.
         warnings: what makes the numbers less than they seem, in sentences.

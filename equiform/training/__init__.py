@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from equiform.training.image_evaluation import equivariance_scores, knn_score, probe_score
     from equiform.training.image_figures import (
         Moved,
-        Run,
-        Runs,
         cosine_distribution,
         draw_transformations,
         embed_moved,
@@ -48,6 +46,7 @@ if TYPE_CHECKING:
         plot_wahba,
         plot_weights,
     )
+    from equiform.training.image_runs import Run, Runs
     from equiform.training.image_settings import PRESETS, Settings
     from equiform.training.images import evaluate_images, load_run, train_images
     from equiform.training.log import format_table, versions, write_json
@@ -87,8 +86,8 @@ _SUBMODULE_OF = {
     "Moved": "image_figures",
     "PRESETS": "image_settings",
     "ProbeScore": "classify",
-    "Run": "image_figures",
-    "Runs": "image_figures",
+    "Run": "image_runs",
+    "Runs": "image_runs",
     "Settings": "image_settings",
     "SumOfLosses": "image_objective",
     "TensorBoardLog": "run_log",

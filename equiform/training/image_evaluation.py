@@ -107,7 +107,7 @@ def equivariance_scores(
         Those of :func:`equiform.metrics.equivariance_metrics` (on the hyperboloid of its own group
         and form, W_f in geodesic distance), each W_f with ``_low``, ``_high`` (95 %, over images)
         and ``_null``, what shuffled pairs give; ``wahba_each`` and ``wahba_worst`` over the
-        transformations; the mean of :func:`describe_pairs` over them.
+        transformations; the mean of ``describe_pairs`` over them.
     """
     source = extract_features(encoder, images, lambda batch: batch)
     metrics = _panel(encoder).to(source.device)

@@ -43,7 +43,7 @@ def plot_wahba(results: Results, file: str | os.PathLike[str]) -> None:
         panel.set_title(group, fontsize=9)
     panels[0].set_ylim(bottom=0)
     panels[0].set_ylabel("$W_f$, relative, on held-out images", fontsize=8)
-    _legend(figure, panels[0])
+    panels[0].legend(fontsize=7, loc="lower left")
     _write(figure, file)
 
 
@@ -139,12 +139,11 @@ def plot_losses(results: Results, chance: float, file: str | os.PathLike[str]) -
     figure = Figure(figsize=(1.1 * len(results) + 1.5, 3.2), layout="constrained")
     panel = figure.subplots()
     mean, deviation = _over_seeds(results, "probe_top1")
-    bars = panel.bar(list(results), mean, yerr=deviation, capsize=3, color="C0", width=0.65)
+    bars = panel.bar(list(results), mean, yerr=deviation, color="C0", width=0.65)
     panel.bar_label(bars, [f"{100 * value:.1f}" for value in mean], fontsize=8, padding=3)
     panel.axhline(chance, color="0.4", linestyle="--", linewidth=1, label="most frequent class")
     panel.set_ylabel("linear probe, top-1", fontsize=8)
-    panel.set_ylim(0, 1.05 if max(mean) > 0.8 else None)
-    panel.margins(y=0.15)
+    panel.set_ylim(0, 1.2 * max(chance, *mean))  # room for labels and legend
     panel.tick_params(labelsize=8)
     panel.legend(fontsize=7)
     _write(figure, file)
@@ -291,11 +290,6 @@ def _over_seeds(results: Results, name: str) -> tuple[list[float], list[float]]:
     values = [[run[name] for run in seeds] for seeds in results.values()]
     deviation = [statistics.stdev(v) if len(v) > 1 else 0.0 for v in values]
     return [math.fsum(v) / len(v) for v in values], deviation
-
-
-def _legend(figure: Figure, panel: Axes) -> None:
-    handles, labels = panel.get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=7, ncols=len(labels), loc="outside lower center")
 
 
 def _is_number(label: str) -> bool:

@@ -44,7 +44,8 @@ class Settings:
         epochs: of training.
         batch_size: over all processes.
         optimizer: ``adam``, ``adamw`` or ``sgd`` (momentum 0.9).
-        learning_rate, weight_decay: of the optimizer.
+        learning_rate: of the optimizer.
+        weight_decay: of the optimizer.
         schedule: ``constant``, ``cosine`` or ``multistep`` (×0.1 at 60 % and 80 %).
         warmup_epochs: of the cosine schedule.
         accumulate: batches a step; the losses see one batch at a time.
@@ -54,14 +55,17 @@ class Settings:
             sphere, for chunks of m images.
         num_chunks: in how many parts a batch shares transformations.
         one_pair: one pair of transformations for the whole batch, as the released code.
-        moco_momentum, queue_size: of MoCo.
+        moco_momentum: of the key encoder of MoCo.
+        queue_size: of MoCo, in embeddings.
         precision: of the encoder while it is trained, ``float32`` or ``bfloat16``.
         channels_last: memory format of the encoder.
         compile: by ``torch.compile``.
         sync_batch_norm: batch norms over all processes; CUDA only.
         validation: share of the training images to hold out for kNN.
         measure_every: epochs from one kNN to the next.
-        probe_epochs, probe_batch_size, probe_learning_rate: of the linear probe.
+        probe_epochs: of the linear probe.
+        probe_batch_size: of the linear probe.
+        probe_learning_rate: of the linear probe.
         probe_optimizer: ``adam`` (weight decay 1e-6) or ``sgd`` (momentum 0.9).
         probe_milestones: epochs of the probe after which its learning rate is a tenth.
         measured_images: test images that equivariance is measured on; 0 for all.

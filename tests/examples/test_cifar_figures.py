@@ -25,7 +25,7 @@ from equiform.training import (
     embed_moved,
     evaluate_images,
     image_data,
-    image_figures,
+    image_runs,
     load_images,
     load_run,
     positive_cosines,
@@ -93,7 +93,7 @@ def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*args: object, **kwargs: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(image_figures, "train_images", train)
+    monkeypatch.setattr(image_runs, "train_images", train)
 
 
 @pytest.mark.parametrize("figure", LABELS)
