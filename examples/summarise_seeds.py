@@ -12,14 +12,21 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-COLUMNS = {
+PROTEINS = {
     "axis error (°)": "pc1_angle_deg_median",
     "axis MSE": "pc1_mse",
+    "W_f": "wahba",
+    "γ_b": "gamma_b",
+    "effective rank": "effective_rank",
+    "uniformity": "uniformity",
+}
+IMAGES = {
     "probe": "probe_top1",
     "kNN": "knn",
     "W_f": "wahba",
     "null": "wahba_null",
     "γ_b": "gamma_b",
+    "γ_f": "gamma_f",
     "effective rank": "effective_rank",
     "uniformity": "uniformity",
 }
@@ -38,8 +45,8 @@ def main(argv: Sequence[str]) -> int:
     if len(records) < 2 or len({setting(record) for record in records}) != 1:
         print("error: give two or more metrics.json of one configuration", file=sys.stderr)
         return 2
-    measured = set.intersection(*(set(s) for r in records for s in r["methods"].values()))
-    columns = {title: key for title, key in COLUMNS.items() if key in measured}
+    scores = next(iter(records[0]["methods"].values()))
+    columns = PROTEINS if "pc1_mse" in scores else IMAGES
     print("| method |", " | ".join(columns), "|")
     print("|---" * (1 + len(columns)) + "|")
     for method in records[0]["methods"]:
