@@ -128,7 +128,7 @@ class FiniteGroup(IsometryGroup):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Uniform elements; see :meth:`equiform.groups.IsometryGroup.sample`, ``rapidity`` is without effect."""
+        """Uniform elements, whatever ``rapidity``; see :class:`equiform.groups.IsometryGroup`."""
         if component is not None:
             self._signs(component)
         chosen = [

@@ -74,7 +74,8 @@ class StreamingIsometry(nn.Module):
         self._moments[key] = self._moments[key] * self.decay + batch if key in self else batch
 
     def recover(self, key: str, *, anchor: float = 0.0) -> Recovery:
-        """Best isometry of one augmentation; see :meth:`equiform.groups.IsometryGroup.recover_moments`.
+        """Best isometry of one augmentation, by :meth:`IsometryGroup.recover_moments
+        <equiform.groups.IsometryGroup.recover_moments>`.
 
         For all at once: ``streaming.group.recover_moments(streaming.moments())``.
 
