@@ -8,14 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from equiform.training import train_images
 from tests.training.test_images import TINY, tiny_splits, weights
 
 KILLED = """
 import sys
-from pathlib import Path
+import torch
 from tests.training.test_images_resume import TINY, replace, tiny_splits, train_images, weights
+torch.set_num_threads(int(sys.argv[3]))
 settings = replace(TINY, method=sys.argv[2], epochs=12)
 print("ready", flush=True)
 encoder, _ = train_images(settings, tiny_splits(), sys.argv[1], seed=3, resume=True)
@@ -25,7 +27,9 @@ print(weights(encoder))
 
 def kill_and_resume(method: str, folder: Path, moments: random.Random) -> str:
     """Train in a process that is killed once, and in one that goes on; the final weights."""
-    command = [sys.executable, "-c", KILLED, str(folder), method]
+    # With as many threads as here: sums in another order have other last bits.
+    threads = str(torch.get_num_threads())
+    command = [sys.executable, "-c", KILLED, str(folder), method, threads]
     root = Path(__file__).parents[2]
     child = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=root
