@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from equiform.forms import BilinearForm, sigma
+from equiform.groups._svd import svd
 
 
 class _PolarFactor(torch.autograd.Function):
@@ -26,7 +27,7 @@ class _PolarFactor(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, m: Tensor, special: bool, rtol: float) -> tuple[Tensor, Tensor]:
-        u, s, vh = torch.linalg.svd(m)
+        u, s, vh = svd(m)
         tol = rtol * s[..., :1]
         open_ = s <= tol
         if open_.any():

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from equiform.forms import BilinearForm, sigma
 from equiform.groups._matrix_exp import matrix_exp
+from equiform.groups._svd import svd
 from equiform.groups.wahba import project_algebra
 
 
@@ -63,7 +64,7 @@ def cartan(form: BilinearForm, estimate: Tensor, witt_index: int) -> Tensor:
     Returns:
         Shape ``(..., d, d)``, in the group wherever the leading frames are well defined.
     """
-    u, s, vh = torch.linalg.svd(estimate)
+    u, s, vh = svd(estimate)
     left = _isotropic_pair(form, u[..., :witt_index])
     right = _isotropic_pair(form, sigma(vh[..., :witt_index, :]))
     stretched = s[..., :witt_index].clamp_min(1)
@@ -81,7 +82,7 @@ def nearest_compact(form: BilinearForm, m: Tensor, *, rank: int | None = None) -
     """Nearest element of K, or partial isometry of a rank that commutes with J."""
     # Twice: where m is ill conditioned, the first factor commutes with J only roughly.
     for _ in range(2):
-        u, _, vh = torch.linalg.svd((m + form.adjoint(sigma(m))) / 2)
+        u, _, vh = svd((m + form.adjoint(sigma(m))) / 2)
         m = u[..., :rank] @ vh[..., :rank, :]
     return m
 

@@ -112,3 +112,18 @@ def test_no_completion_is_closer_where_the_open_directions_are_orthogonal():
     q, _ = polar_factor(m)
     torch.testing.assert_close(q.mT @ q, torch.eye(2, dtype=torch.float64))
     assert q[0, 1] == 1
+
+
+def test_a_failure_of_lapack_is_survived_by_way_of_the_adjoint(monkeypatch):
+    m = torch.randn(5, 3, 3, dtype=torch.complex128)
+    u, s, vh = torch.linalg.svd(m)
+    whole = torch.linalg.svd
+
+    def fails_once(x):
+        monkeypatch.setattr(torch.linalg, "svd", whole)
+        raise torch.linalg.LinAlgError("did not converge")
+
+    monkeypatch.setattr(torch.linalg, "svd", fails_once)
+    factor, values = polar_factor(m)
+    torch.testing.assert_close(factor, u @ vh)
+    torch.testing.assert_close(values, s)
