@@ -51,7 +51,7 @@ MUTANTS = [
     ),
     Mutant(
         "the chunk axis swapped",
-        "equiform/functional/equivariance.py",
+        "equiform/functional/_views.py",
         "z.unflatten(0, (num_chunks, -1))",
         "z.unflatten(0, (-1, num_chunks)).transpose(0, 1)",
         "tests/losses",
