@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from equiform.forms import MinkowskiForm
+from equiform.groups._svd import svd
 from equiform.groups.moments import Moments
 from equiform.groups.noncompact import NoncompactGroup
 from equiform.groups.polar import polar_factor
@@ -80,7 +81,7 @@ class _LorentzProcrustes(torch.autograd.Function):
         v, w = _unit(v, solved), _unit(w, solved)
         boost_v, boost_w = _boost(v), _boost(w)
         inner = form.adjoint(boost_w) @ k @ boost_v
-        _, s, uh = torch.linalg.svd(inner[..., 1:, 1:])
+        _, s, uh = svd(inner[..., 1:, 1:])
         rotation, _ = polar_factor(inner[..., 1:, 1:])
         # The frames diagonalise K, and time's value leads: else this is no maximum.
         mixed = inner[..., 0, 1:].abs().amax(-1) + inner[..., 1:, 0].abs().amax(-1)
