@@ -176,7 +176,7 @@ def weight(study: Study) -> Results:
 def similarity(study: Study) -> Results:
     """Fig. 9-14: cosine of positive pairs by loss, at the end and its mean over training.
 
-    The latter is from the log, where a run that sees no such pairs, as of L_equi alone, has none.
+    The latter is from the log, of the pairs of the contrastive term; of L_equi alone of its own.
     """
 
     def measure(run: Run) -> dict[str, Any]:

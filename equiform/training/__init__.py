@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from equiform.training.clouds import Clouds, principal_axes
     from equiform.training.image_data import DATASETS, ImageBatches, ImageSplits, load_images
     from equiform.training.image_encoder import ImageEncoder
-    from equiform.training.image_evaluation import equivariance_scores, knn_score, probe_score
+    from equiform.training.image_evaluation import (
+        draw_transformations,
+        equivariance_scores,
+        knn_score,
+        probe_score,
+    )
     from equiform.training.image_figures import (
         Moved,
         cosine_distribution,
-        draw_transformations,
         embed_moved,
         positive_cosines,
         retrieve,
@@ -96,7 +100,7 @@ _SUBMODULE_OF = {
     "build_objective": "image_parts",
     "build_optimizer": "image_parts",
     "cosine_distribution": "image_figures",
-    "draw_transformations": "image_figures",
+    "draw_transformations": "image_evaluation",
     "embed_moved": "image_figures",
     "equivariance_scores": "image_evaluation",
     "evaluate_images": "images",

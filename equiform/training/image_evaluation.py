@@ -11,6 +11,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from equiform.augment import ImageAugmentation, fixed
+from equiform.augment.images import P
 from equiform.data import ImageSet
 from equiform.forms import MinkowskiForm
 from equiform.functional import knn_accuracy, wahba_error
@@ -28,6 +29,7 @@ from equiform.training.classify import extract_features, linear_probe
 from equiform.training.image_encoder import ImageEncoder
 from equiform.training.image_objective import describe_pairs
 
+EVALUATION_SEED = 2**31
 PROBE_SEEDS = (0, 1, 2)
 KNN = 200  # neighbours, of which there may be fewer
 
@@ -90,6 +92,12 @@ def probe_score(
         "probe_top1_each": scores,
         "knn": knn_accuracy(features, train.labels, test_features, test.labels, k).item(),
     }
+
+
+def draw_transformations(augmentation: ImageAugmentation[P], number: int) -> P:
+    """Parameters of the transformations that encoders are compared on, the same each time."""
+    generator = torch.Generator().manual_seed(EVALUATION_SEED)
+    return augmentation.sample(number, generator=generator)
 
 
 def equivariance_scores(

@@ -17,8 +17,8 @@ from equiform.metrics import CosineSpread, EstimatedMetric, WahbaError
 from equiform.steering import steer
 from equiform.training.classify import extract_features
 from equiform.training.image_encoder import ImageEncoder
+from equiform.training.image_evaluation import EVALUATION_SEED
 
-EVALUATION_SEED = 2**31  # as in `evaluate_images`, so that the transformations are the same
 BINS = 40  # of a histogram of cosines, from -1 to 1
 TOP = 5  # neighbours that are looked at
 SHOWN = 6  # queries of which they are named
@@ -52,12 +52,6 @@ def embed_moved(
         for i in range(len(parameters))
     ]
     return Moved(extract_features(encoder, images, lambda batch: batch), torch.stack(targets))
-
-
-def draw_transformations(augmentation: ImageAugmentation[P], number: int) -> P:
-    """Parameters of transformations, the same each time."""
-    generator = torch.Generator().manual_seed(EVALUATION_SEED)
-    return augmentation.sample(number, generator=generator)
 
 
 def wahba_distribution(moved: Moved) -> dict[str, Any]:

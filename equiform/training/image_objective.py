@@ -111,15 +111,15 @@ class ImageObjective:
         z = list(self._encode(self.network, torch.cat(views)).chunk(len(views)))
         terms: dict[str, Tensor] = {}
         loss = z[0].new_zeros(())
+        pair = z[-2:]  # that is described: the contrastive one where there is one
         if self.equivariance is not None:
-            terms["equivariance"] = self.equivariance_loss(*z[-2:])
+            terms["equivariance"] = self.equivariance_loss(*pair)
             loss = loss + self.equivariance.weight * terms["equivariance"]
             del z[-2:]
         if self.contrastive is not None:
-            z1, z2, terms["contrastive"] = self._contrast(images, z)
+            *pair, terms["contrastive"] = self._contrast(images, z)
             loss = loss + terms["contrastive"]
-            terms |= describe_pairs(z1, z2, self.encoder.manifold)
-        return {"loss": loss, **terms}
+        return {"loss": loss, **terms, **describe_pairs(*pair, self.encoder.manifold)}
 
     def after_step(self) -> None:
         """What is to be done after each step of the optimizer: nothing."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from equiform._extras import require
 from equiform.augment import ImageAugmentation, unit_interval
 from equiform.augment.images import P
-from equiform.training.plots import _write
+from equiform.training.plots import write_figure
 
 require("matplotlib", extra="plots")
 from matplotlib.axes import Axes  # noqa: E402
@@ -44,7 +44,7 @@ def plot_wahba(results: Results, file: str | os.PathLike[str]) -> None:
     panels[0].set_ylim(bottom=0)
     panels[0].set_ylabel("$W_f$, relative, on held-out images", fontsize=8)
     panels[0].legend(fontsize=7, loc="lower left")
-    _write(figure, file)
+    write_figure(figure, file)
 
 
 def plot_circle(results: Results, file: str | os.PathLike[str]) -> None:
@@ -69,7 +69,7 @@ def plot_circle(results: Results, file: str | os.PathLike[str]) -> None:
     variances.set_title("variance of the cosine, each augmentation", fontsize=9)
     variances.set_ylim(bottom=0)
     variances.legend(fontsize=7)
-    _write(figure, file)
+    write_figure(figure, file)
 
 
 def plot_similarity(results: Results, file: str | os.PathLike[str]) -> None:
@@ -100,7 +100,7 @@ def plot_similarity(results: Results, file: str | os.PathLike[str]) -> None:
     curves.set_xlabel("epoch", fontsize=8)
     curves.tick_params(labelsize=7)
     curves.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.13))
-    _write(figure, file)
+    write_figure(figure, file)
 
 
 def plot_training(results: Results, file: str | os.PathLike[str]) -> None:
@@ -125,7 +125,7 @@ def plot_training(results: Results, file: str | os.PathLike[str]) -> None:
         panel.set_ylim(bottom=0)
         panel.tick_params(labelsize=7)
     panel.legend(fontsize=8)
-    _write(figure, file)
+    write_figure(figure, file)
 
 
 def plot_losses(results: Results, chance: float, file: str | os.PathLike[str]) -> None:
@@ -146,7 +146,7 @@ def plot_losses(results: Results, chance: float, file: str | os.PathLike[str]) -
     panel.set_ylim(0, 1.2 * max(chance, *mean))  # room for labels and legend
     panel.tick_params(labelsize=8)
     panel.legend(fontsize=7)
-    _write(figure, file)
+    write_figure(figure, file)
 
 
 def plot_weights(results: Results, file: str | os.PathLike[str]) -> None:
@@ -176,7 +176,7 @@ def plot_weights(results: Results, file: str | os.PathLike[str]) -> None:
     panels[1].set_ylim(bottom=0)
     for panel in panels:
         panel.legend(fontsize=7)
-    _write(figure, file)
+    write_figure(figure, file)
 
 
 def plot_retrieval(
@@ -222,7 +222,7 @@ def plot_retrieval(
         found = pictures(pairs.flatten(0, 1)).unflatten(0, pairs.shape[:2])
         right = (pairs == wanted[:, None]).all(-1)
         _pictures(figure, sheet[i], found, f"{label}: nearest to T f(x)", right)
-    _write(figure, file)
+    write_figure(figure, file)
 
 
 def _pictures(

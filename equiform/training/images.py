@@ -16,7 +16,12 @@ from equiform.ops.distributed import world_size
 from equiform.training.checkpoint import load_checkpoint, save_checkpoint
 from equiform.training.image_data import ImageBatches, ImageSplits
 from equiform.training.image_encoder import ImageEncoder
-from equiform.training.image_evaluation import equivariance_scores, knn_score, probe_score
+from equiform.training.image_evaluation import (
+    draw_transformations,
+    equivariance_scores,
+    knn_score,
+    probe_score,
+)
 from equiform.training.image_parts import (
     build_augmentation,
     build_encoder,
@@ -29,8 +34,7 @@ from equiform.training.loop import History, fit
 from equiform.training.processes import rank
 from equiform.training.run_log import TensorBoardLog, write_csv
 
-#: Transformations that runs are compared on: how many, and their seed.
-_COMPARED = 20, 2**31
+_COMPARED = 20  # transformations that runs are compared on
 _WATCHED = 512, 4  # validation images and transformations that γ is watched on
 
 
@@ -135,8 +139,7 @@ def evaluate_images(
     train, held_out = splits.train.to(device), held_out.to(device)
     images = held_out.images[: settings.measured_images or None]
     augmentation = build_augmentation(settings)
-    number, seed = _COMPARED
-    parameters = augmentation.sample(number, generator=torch.Generator().manual_seed(seed))
+    parameters = draw_transformations(augmentation, _COMPARED)
     probe = probe_score(encoder, train, held_out, **probe_options(settings))
     return probe | equivariance_scores(encoder, images, augmentation, parameters)
 

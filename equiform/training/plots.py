@@ -38,7 +38,7 @@ def plot_trajectories(paths: Mapping[str, Tensor], file: str | os.PathLike[str])
             panel.set_aspect("equal", adjustable="box")
             panel.tick_params(labelsize=7)
     figure.colorbar(dots, ax=grid, label="rotation (degrees)", shrink=0.6)
-    _write(figure, file)
+    write_figure(figure, file)
 
 
 def plot_axis_error(median_angles: Mapping[str, float], file: str | os.PathLike[str]) -> None:
@@ -49,10 +49,11 @@ def plot_axis_error(median_angles: Mapping[str, float], file: str | os.PathLike[
     panel.bar_label(bars, fmt="%.2f°", fontsize=9)
     panel.set_ylabel("median error of the first principal axis (°)", fontsize=8)
     panel.margins(y=0.12)
-    _write(figure, file)
+    write_figure(figure, file)
 
 
-def _write(figure: Figure, file: str | os.PathLike[str]) -> None:
+def write_figure(figure: Figure, file: str | os.PathLike[str]) -> None:
+    """Write a figure as a PNG, and make its folder."""
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     # Not through pyplot: it would choose a backend, and keep the figure for ever.
     FigureCanvasAgg(figure).print_png(os.fspath(file))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +23,8 @@ def rank() -> int:
 def join_processes(device: str | torch.device | None = None) -> Iterator[torch.device]:
     """Join the processes that torchrun started, if it did, and give the device of this one.
 
+    On a CPU this process then keeps the memory that it frees: :func:`keep_freed_memory`.
+
     Args:
         device: ``"cpu"``, ``"cuda"`` or one GPU; a GPU where there is one, unless given. Under
             torchrun a ``"cuda"`` is the GPU of the local rank.
@@ -33,6 +37,8 @@ def join_processes(device: str | torch.device | None = None) -> Iterator[torch.d
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)  # where collectives without a tensor run
+    else:
+        keep_freed_memory()
     if joins:
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
@@ -42,3 +48,15 @@ def join_processes(device: str | torch.device | None = None) -> Iterator[torch.d
     finally:
         if joins:
             dist.destroy_process_group()
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep freed memory for the next tensor, where it is glibc.
+
+    It maps blocks of over 32 MB, such as the activations of a large batch, from the system and
+    gives them back when they are freed, so that at each step every page is mapped and zeroed again.
+    """
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        m_trim_threshold, m_mmap_max = -1, -4  # of malloc.h
+        library.mallopt(m_mmap_max, 0)
+        library.mallopt(m_trim_threshold, -1)

@@ -96,6 +96,7 @@ def test_one_pair_is_shared_by_the_batch_and_the_loss_keeps_its_chunks():
     z = [x.flatten(1)[:, :4] for x in pair]
     expected = functional.pairwise_equivariance(*z, num_chunks=4, normalization="care")
     torch.testing.assert_close(terms["equivariance"], expected)
+    assert terms["positive_cosine"] == describe_pairs(*z, Sphere())["positive_cosine"]
 
 
 def test_the_loss_is_the_sum_of_its_terms():
