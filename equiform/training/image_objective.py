@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -106,20 +106,21 @@ class ImageObjective:
         Args:
             images: ``(n, 3, h, w)``, uint8, or floating in [0, 1].
         """
-        shared = self._shared_views(images)
-        views = [*self._views(images), *shared]
-        z = list(self._encode(self.network, torch.cat(views)).chunk(len(views)))
+        shared, views = self._shared_views(images), self._views(images)
+        all_views = [*views, *shared]
+        embeddings = self._encode(self.network, torch.cat(all_views)).chunk(len(all_views))
+        z, z_shared = embeddings[: len(views)], embeddings[len(views) :]
         terms: dict[str, Tensor] = {}
-        loss = z[0].new_zeros(())
-        pair = z[-2:]  # that is described: the contrastive one where there is one
+        loss = embeddings[0].new_zeros(())
         if self.equivariance is not None:
-            terms["equivariance"] = self.equivariance_loss(*pair)
+            terms["equivariance"] = self.equivariance_loss(*z_shared)
             loss = loss + self.equivariance.weight * terms["equivariance"]
-            del z[-2:]
-        if self.contrastive is not None:
-            *pair, terms["contrastive"] = self._contrast(images, z)
+        if self.contrastive is None:
+            z1, z2 = z_shared
+        else:
+            z1, z2, terms["contrastive"] = self._contrast(images, z)
             loss = loss + terms["contrastive"]
-        return {"loss": loss, **terms, **describe_pairs(*pair, self.encoder.manifold)}
+        return {"loss": loss, **terms, **describe_pairs(z1, z2, self.encoder.manifold)}
 
     def after_step(self) -> None:
         """What is to be done after each step of the optimizer: nothing."""
@@ -130,7 +131,7 @@ class ImageObjective:
             return []
         return [self._view(images), self._view(images)]
 
-    def _contrast(self, images: Tensor, z: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def _contrast(self, images: Tensor, z: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Embeddings of both views, and the contrastive loss."""
         assert self.contrastive is not None
         return z[0], z[1], self.contrastive(*z)
@@ -194,7 +195,7 @@ class MomentumObjective(ImageObjective):
     def _views(self, images: Tensor) -> list[Tensor]:
         return [self._view(images)]
 
-    def _contrast(self, images: Tensor, z: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def _contrast(self, images: Tensor, z: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         (query,) = z
         key = self._encode(self.momentum_encoder, self._view(images))
         loss = self.contrastive(query, key, self.queue.embeddings())
