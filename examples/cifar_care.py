@@ -107,8 +107,12 @@ def chosen_runs(arguments: argparse.Namespace) -> list[Settings]:
         runs = [
             by_method.get(method, replace(runs[-1], method=method)) for method in arguments.methods
         ]
-    given = {name: getattr(arguments, name) for name in [*OPTIONS, "one_pair", "compile"]}
-    changes = {name: value for name, value in given.items() if value is not None}
+    given = {name: getattr(arguments, name) for name in [*OPTIONS, "head", "one_pair", "compile"]}
+    changes = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None
+    }
     return [replace(settings, **changes) for settings in runs]
 
 
@@ -165,6 +169,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="one pair of transformations for all chunks, as the released code",
     )
     add("--compile", action="store_const", const=True, help="compile the encoder")
+    add("--head", type=int, nargs="+", metavar="WIDTH", help="see below")
     for name, kind in OPTIONS.items():
         add(f"--{name.replace('_', '-')}", type=kind, help="see below")
     return parser.parse_args(argv)

@@ -62,11 +62,12 @@ def test_methods_manifold_and_flags_reach_the_settings(
     run: Callable[..., int], tmp_path: Path
 ) -> None:
     flags = ("--manifold", "hyperboloid", "--one-pair-per-batch", "--normalization", "pairs")
+    flags += ("--head", "6", "3")
     assert run("--method", "care-moco", "inv+equi", *flags, "--split", "validation") == 0
     for method in ("care-moco", "inv+equi"):
         _, settings = load_run(tmp_path / "out" / method)
         assert (settings.manifold, settings.one_pair) == ("hyperboloid", True)
-        assert settings.normalization == "pairs"
+        assert (settings.normalization, settings.head) == ("pairs", (6, 3))
     record = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert record["split"] == "validation"
     assert "gamma_f" not in record["methods"]["care-moco"]
