@@ -12,14 +12,13 @@ the whole chain.
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from benchmarks.timing import median_ms
+from benchmarks.timing import machine, median_ms
 from equiform._extras import require
 from equiform.augment import (
     ColorJitter,
@@ -78,7 +77,7 @@ def main() -> None:
     ).to(args.device)
     kernel_size = max(3, args.size // 10 // 2 * 2 + 1)
     lines = [
-        f"{args.batch} images of {args.size}×{args.size} on {_machine(args.device)}, "
+        f"{args.batch} images of {args.size}×{args.size} on {machine(args.device)}, "
         f"torch {torch.__version__}, kornia {require('kornia', extra='images').__version__}",
         "",
         "| transform | images/s | kornia, images/s | times as fast |",
@@ -116,17 +115,6 @@ def main() -> None:
 
 def _verdict(rate: float) -> str:
     return "reached" if rate >= TARGET else "missed"
-
-
-def _machine(device: str) -> str:
-    if device != "cpu":
-        return torch.cuda.get_device_name(device)
-    cpu = next(
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    )
-    return f"one thread of {os.cpu_count()} ({cpu})"
 
 
 if __name__ == "__main__":

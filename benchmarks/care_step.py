@@ -36,7 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import rivals
-from benchmarks.timing import median_ms
+from benchmarks.timing import machine, median_ms
 from equiform import CARELoss, InfoNCELoss, PairwiseEquivarianceLoss
 from equiform.augment import care_views, simclr_augmentation
 from equiform.data import synthetic_shapes
@@ -193,7 +193,7 @@ def main() -> None:
     simclr, ours, released, looped = (ms[f"{name}: step"] for name in of)
     lines = [
         f"{BATCH} images of 32×32, {NUM_CHUNKS} chunks, encoder {args.encoder}, embeddings of "
-        f"{DIM}, on {_machine(args.device)}, torch {torch.__version__}; load average "
+        f"{DIM}, on {machine(args.device)}, torch {torch.__version__}; load average "
         f"{load:.1f} before, {os.getloadavg()[0]:.1f} after",
         "",
         "| step | images/s | ms a step | augmentation | encoder | loss | optimiser "
@@ -230,17 +230,6 @@ def main() -> None:
 
 def _verdict(reached: bool) -> str:
     return "reached" if reached else "missed"
-
-
-def _machine(device: str) -> str:
-    if device != "cpu":
-        return torch.cuda.get_device_name(device)
-    cpu = next(
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    )
-    return f"one thread of {os.cpu_count()} ({cpu})"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""How everything here is timed, and how its memory is measured."""
+"""How everything here is timed, on what, and how its memory is measured."""
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -55,6 +56,18 @@ def _cuda_ms(step: Callable[[], object]) -> float:
     end.record()
     end.synchronize()
     return start.elapsed_time(end)
+
+
+def machine(device: str) -> str:
+    """Name of the GPU, or of the CPU, of which one thread is timed."""
+    if device != "cpu":
+        return torch.cuda.get_device_name(device)
+    cpu = next(
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    )
+    return f"one thread of {os.cpu_count()} ({cpu})"
 
 
 def peak_extra_mb(code: str) -> float:
