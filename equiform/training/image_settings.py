@@ -242,6 +242,7 @@ PRESETS: dict[str, tuple[Settings, ...]] = {
             batch_size=64,
             learning_rate=3e-3,
             schedule="cosine",
+            temperature=0.2,
             weight=0.2,
             num_chunks=8,
             precision="bfloat16",
