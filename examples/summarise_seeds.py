@@ -34,7 +34,8 @@ IMAGES = {
 
 def setting(record: Mapping[str, Any]) -> str:
     """What runs have to share: all but the seed, and what follows from it."""
-    shared = {k: v for k, v in record.items() if k not in ("methods", "seed", "versions")}
+    shared = {k: v for k, v in record.items() if k not in ("seed", "versions")}
+    shared["methods"] = {name: row.get("settings") for name, row in record["methods"].items()}
     shared["configuration"] = {**record.get("configuration", {}), "seed": None}
     return json.dumps(shared, sort_keys=True)
 
