@@ -79,7 +79,11 @@ def compare(arguments: argparse.Namespace) -> str:
         )
         # On all ranks: those that had nothing to do would time out as they wait for the first.
         scores = evaluate_images(encoder, settings, splits, test=arguments.split == "test")
-        methods[settings.method] = scores | {"seconds": history.seconds}
+        methods[settings.method] = {
+            "settings": settings.plain(),
+            **scores,
+            "seconds": history.seconds,
+        }
         if rank() == 0:
             record = {
                 "dataset": arguments.dataset,
@@ -88,10 +92,7 @@ def compare(arguments: argparse.Namespace) -> str:
                 "seed": arguments.seed,
                 "versions": versions(),
             }
-            write_json(
-                folder / "metrics.json",
-                record | {"settings": settings.plain()} | methods[settings.method],
-            )
+            write_json(folder / "metrics.json", record | methods[settings.method])
             write_json(arguments.out / "metrics.json", record | {"methods": methods})
     rows = [
         [method, *(scores.get(key, "-") for key in COLUMNS)] for method, scores in methods.items()
