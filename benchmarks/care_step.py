@@ -41,8 +41,8 @@ from equiform import CARELoss, InfoNCELoss, PairwiseEquivarianceLoss
 from equiform.augment import care_views, simclr_augmentation
 from equiform.data import synthetic_shapes
 from equiform.nn import BasicBlock, ResNet, resnet18
+from equiform.training import keep_freed_memory
 from equiform.training.image_encoder import ImageEncoder
-from equiform.training.processes import keep_freed_memory
 
 BATCH, NUM_CHUNKS, DIM = 256, 16, 128
 TEMPERATURE, WEIGHT = 0.5, 0.01

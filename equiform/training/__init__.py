@@ -63,7 +63,7 @@ if TYPE_CHECKING:
         probe_axis,
         require_frozen,
     )
-    from equiform.training.processes import join_processes, rank
+    from equiform.training.processes import join_processes, keep_freed_memory, rank
     from equiform.training.proteins import (
         load_chains,
         measure_rotations,
@@ -109,6 +109,7 @@ _SUBMODULE_OF = {
     "fit_ridge": "probe",
     "format_table": "log",
     "join_processes": "processes",
+    "keep_freed_memory": "processes",
     "knn_score": "image_evaluation",
     "linear_probe": "classify",
     "load_chains": "proteins",
@@ -181,6 +182,7 @@ __all__ = [
     "fit_ridge",
     "format_table",
     "join_processes",
+    "keep_freed_memory",
     "knn_score",
     "linear_probe",
     "load_chains",
