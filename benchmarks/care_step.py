@@ -19,7 +19,7 @@ thread on a CPU; the median of steps in turns. The parts are timed on their own.
 Nothing is timed before the losses and their gradients agree on the same embeddings. In a step the
 embeddings differ: batch norms see four views at once, or one.
 
-On a CPU the memory of freed tensors is kept, as the example scripts do; else those of 1024 images
+On a CPU the memory of freed tensors is kept, as ``cifar_care.py`` does; else those of 1024 images
 are mapped from the system anew each time, and one call of the encoder costs more than four.
 """
 

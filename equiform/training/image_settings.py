@@ -233,8 +233,8 @@ PRESETS: dict[str, tuple[Settings, ...]] = {
             probe_learning_rate=1e-2,
         )
     ),
-    # Chosen on validation images; docs/results/cifar.md says how. bfloat16 is the faster precision
-    # on processors that multiply in it, and the slower one on others.
+    # docs/results/cifar.md says how it was chosen. In bfloat16, which is faster on a CPU that
+    # multiplies in it.
     "cifar10-small": _compared(
         Settings(
             head=(256, 8),
