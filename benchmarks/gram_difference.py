@@ -21,7 +21,7 @@ from benchmarks.timing import median_ms, peak_extra_mb
 from equiform import EuclideanForm
 from equiform.functional import pairwise_equivariance
 from equiform.ops.gram_difference import reference
-from equiform.ops.gram_difference.dispatch import choose_route
+from equiform.ops.gram_difference.routes import choose_route
 
 #: Chunks, points, dimensions.
 CASES = [(16, 16, 128), (1, 512, 128), (1, 4096, 128), (1, 65_536, 128), (1, 1_000_000, 64)]

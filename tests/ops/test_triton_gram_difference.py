@@ -19,7 +19,6 @@ from equiform import EuclideanForm, IndefiniteForm, MinkowskiForm, SymplecticFor
 from equiform.ops.gram_difference import reference
 from equiform.ops.gram_difference.signed_permutation import lower
 from equiform.ops.gram_difference.triton_config import (
-    TABLE,
     Configs,
     ForwardConfig,
     FusedConfig,
@@ -165,15 +164,15 @@ THIN = [
 ]
 
 
-def table_or_huge(dtype, d):
-    return configs_for(dtype, d) if d <= 128 or DEVICE == "cuda" else HUGE
+def table_or_huge(x):
+    return configs_for(x) if x.shape[-1] <= 128 or DEVICE == "cuda" else HUGE
 
 
 @pytest.mark.parametrize(("form", "n", "d", "pairs"), THIN)
 def test_ragged_sizes(form, n, d, pairs, dtype):
     c = 3 if n < 64 and d < 128 else 1
     a, b = points(c, n, d, dtype)
-    config = TINY if n <= 64 and d < 128 else table_or_huge(dtype, d)
+    config = TINY if n <= 64 and d < 128 else table_or_huge(a)
     check(a, b, form, config=config, **keywords(pairs, c, n))
 
 
@@ -183,7 +182,7 @@ def test_ragged_sizes(form, n, d, pairs, dtype):
 @pytest.mark.parametrize("c", [1, 3])
 def test_every_size(form, n, d, pairs, c, dtype):
     a, b = points(c, n, d, dtype)
-    check(a, b, form, config=table_or_huge(dtype, d), **keywords(pairs, c, n))
+    check(a, b, form, config=table_or_huge(a), **keywords(pairs, c, n))
 
 
 def layouts(x):
@@ -275,23 +274,22 @@ def test_moments_of_no_points():
 def test_moments_split_many_points():
     a, b = points(1, 1025, 3, torch.float32)
     z = torch.cat([a, b], -1).double()
-    m = moments(a, b, config=configs_for(a.dtype, 3).moments)
+    m = moments(a, b, config=configs_for(a).moments)
     torch.testing.assert_close(m, z.mT @ z, rtol=1e-13, atol=1e-13)
 
 
 def test_the_table_has_an_entry_for_every_size():
     for dtype, d in itertools.product((torch.float32, torch.float64), (1, 32, 33, 128, 10**6)):
-        configs = configs_for(dtype, d)
-        assert configs in TABLE.values()
+        configs = configs_for(torch.empty(0, d, dtype=dtype))
         assert configs.fused.width <= 32 or d > 32
 
 
 COMPILE = """
-import math, sys, torch, triton
+import sys, torch, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from equiform.ops.gram_difference import triton_forward, triton_fused, triton_moments, triton_small
-from equiform.ops.gram_difference.triton_config import TABLE
+from equiform.ops.gram_difference.triton_config import LAUNCH
 
 DOUBLE = {"partials", "workspace", "moments"}
 POINTERS = {"a", "b", "sign", "grad_a", "grad_b"}
@@ -314,9 +312,13 @@ def compile_kernel(kernel, dtype, config, none, constants):
     assert binary.asm["cubin"]
 
 whole = sys.argv[1] == "whole"
-for dtype, widest in TABLE if whole else [(torch.float64, math.inf)]:
-    configs = TABLE[dtype, widest]
-    dtype = {torch.float32: "fp32", torch.float64: "fp64"}[dtype]
+entries = [
+    ({"float32": "fp32", "float64": "fp64"}[dtype], configs)
+    for entry in LAUNCH.entries.values()
+    for dtype, by_width in entry.items()
+    for _, configs in by_width
+]
+for dtype, configs in entries if whole else entries[-1:]:
     for none in ({"index", "sign", "mask"}, set()) if whole else (set(),):
         flags = {"EXCLUDE_DIAGONAL": not none}
         c = configs.small

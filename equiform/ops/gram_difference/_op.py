@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from equiform.ops._triton import require_triton
-from equiform.ops.gram_difference.gauge import gauge
-from equiform.ops.gram_difference.gram import gram
-from equiform.ops.gram_difference.moments import moments
+from equiform.ops.gram_difference.routes import ROUTES, choose_route
 from equiform.ops.gram_difference.signed_permutation import SignedPermutation
-
-
-def _triton(a: Tensor, *arguments: Any, **options: Any) -> tuple[Tensor, Tensor, Tensor]:
-    require_triton(a)
-    kernels = importlib.import_module("equiform.ops.gram_difference.triton_gram")
-    return kernels.triton_gram(a, *arguments, **options)
-
-
-#: Routes by name. Each takes ``(a, b, j)`` and keywords, and returns loss and gradients.
-ROUTES: dict[str, Callable[..., tuple[Tensor, Tensor, Tensor]]] = {
-    "gauge": gauge,
-    "gram": gram,
-    "moments": moments,
-    "triton": _triton,
-}
 
 
 def _forward(
@@ -43,7 +23,11 @@ def _forward(
     route: str,
     need_grad: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss of each chunk and the gradients of the sum, by the named route."""
+    """Loss of each chunk and the gradients of the sum, by the named route, or ``"auto"``."""
+    # Here, not before the op: torch.compile need not see what the choice depends on.
+    if route == "auto":
+        euclidean = index is None and sign is None
+        route = choose_route(a, masked=mask is not None, euclidean=euclidean)
     return ROUTES[route](
         a,
         b,

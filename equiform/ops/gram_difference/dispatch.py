@@ -1,25 +1,17 @@
-"""Which route computes the Gram difference: the one place that decides."""
+"""The Gram-difference op as it is called: arguments checked, brought to what the routes take."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from equiform.forms import BilinearForm, Form, Joint
-from equiform.ops._triton import triton_runs
 from equiform.ops.distributed import gather_rows, world_size
 from equiform.ops.gram_difference import reference
-from equiform.ops.gram_difference._op import ROUTES, call
+from equiform.ops.gram_difference._op import call
 from equiform.ops.gram_difference.gathered import GatheredMoments
+from equiform.ops.gram_difference.routes import ROUTES
 from equiform.ops.gram_difference.signed_permutation import lower
-
-#: Where one route overtakes another, by type of device: ``python -m benchmarks.crossovers``. The
-#: entry of CUDA is from operation counts and has not been measured.
-CROSSOVERS_FILE = Path(__file__).with_name("crossovers.json")
-CROSSOVERS: dict[str, dict[str, float]] = json.loads(CROSSOVERS_FILE.read_text("utf-8"))
 
 
 def gram_difference(
@@ -121,9 +113,6 @@ def _single_form(
     if gather:
         losses = [GatheredMoments.apply(a, b, j, exclude_diagonal) for j in parts]
         return sum(losses[1:], start=losses[0]).reshape(batch)
-    if backend == "auto":
-        euclidean = all(j.index is None and j.sign is None for j in parts)
-        backend = choose_route(a, masked=mask is not None, euclidean=euclidean)
     need_grad = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     losses = [
         call(a, b, j.index, j.sign, j.symmetry, mask, exclude_diagonal, backend, need_grad)[0]
@@ -131,33 +120,3 @@ def _single_form(
     ]
     loss = sum(losses[1:], start=losses[0])
     return loss if len(batch) == 1 else loss.reshape(batch)
-
-
-def choose_route(x: Tensor, *, masked: bool, euclidean: bool) -> str:
-    """Moments where there are many more points than dimensions, else tiles of the Gram matrix.
-
-    Args:
-        x: one of the two sets of embeddings, ``(c, n, d)``.
-        masked: whether single pairs are masked, which moments cannot see.
-        euclidean: whether J is the identity, so that the gauge can be fixed.
-    """
-    n, d = x.shape[-2:]
-    table = CROSSOVERS.get(x.device.type, CROSSOVERS["cpu"])
-    many = n >= max(table["moments_from_n_over_d"] * d, table["moments_from_n"])
-    if masked or not many:
-        return "triton" if triton_runs(x) else "gram"
-    return "gauge" if euclidean and float64_is_slow(x) else "moments"
-
-
-def float64_is_slow(x: Tensor) -> bool:
-    """Whether x is float32 on a GPU with 1/32 of the float32 rate, or less, in float64."""
-    if not x.is_cuda or x.dtype != torch.float32:
-        return False
-    # The data-centre chips of each generation (P100, V100, A100, H100, B200) have fast float64.
-    return torch.cuda.get_device_capability(x.device) not in {
-        (6, 0),
-        (7, 0),
-        (8, 0),
-        (9, 0),
-        (10, 0),
-    }

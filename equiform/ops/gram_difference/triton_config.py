@@ -1,9 +1,11 @@
 """Launch parameters of the Triton kernels: data, kept apart from the code that they tune."""
 
-import math
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import torch
+from torch import Tensor
+
+from equiform.ops.tuned import Tuned
 
 
 class SmallConfig(NamedTuple):
@@ -83,37 +85,31 @@ class Configs(NamedTuple):
     moments: MomentsConfig
 
 
-#: By the dtype of the embeddings and the largest d that an entry is for; narrow before wide.
-#: Compiled for sm_90 by Triton 3.6 and 3.7, none of them spills registers where rows are
-#: contiguous and there is no mask; timings on a GPU have not been taken.
-TABLE: dict[tuple[torch.dtype, float], Configs] = {
-    (torch.float32, 32): Configs(
-        small=SmallConfig(rows=16, depth=32, num_warps=4),
-        fused=FusedConfig(rows=64, columns=32, depth=32, width=32, num_warps=8),
-        forward=ForwardConfig(side=64, depth=32, num_warps=8),
-        moments=MomentsConfig(side=32, points=32, num_warps=4),
-    ),
-    (torch.float32, math.inf): Configs(
-        small=SmallConfig(rows=16, depth=32, num_warps=4),
-        fused=FusedConfig(rows=64, columns=32, depth=32, width=64, num_warps=8),
-        forward=ForwardConfig(side=64, depth=32, num_warps=8),
-        moments=MomentsConfig(side=64, points=16, num_warps=8),
-    ),
-    (torch.float64, 32): Configs(
-        small=SmallConfig(rows=16, depth=32, num_warps=4),
-        fused=FusedConfig(rows=32, columns=32, depth=16, width=32, num_warps=8),
-        forward=ForwardConfig(side=64, depth=16, num_warps=8),
-        moments=MomentsConfig(side=32, points=16, num_warps=4),
-    ),
-    (torch.float64, math.inf): Configs(
-        small=SmallConfig(rows=16, depth=32, num_warps=4),
-        fused=FusedConfig(rows=32, columns=32, depth=16, width=64, num_warps=8),
-        forward=ForwardConfig(side=64, depth=16, num_warps=8),
-        moments=MomentsConfig(side=64, points=16, num_warps=8),
-    ),
-}
+def _parse(entry: dict[str, Any]) -> dict[str, list[tuple[float, Configs]]]:
+    return {
+        dtype: [
+            (
+                float(widest),
+                Configs(
+                    small=SmallConfig(**kernels["small"]),
+                    fused=FusedConfig(**kernels["fused"]),
+                    forward=ForwardConfig(**kernels["forward"]),
+                    moments=MomentsConfig(**kernels["moments"]),
+                ),
+            )
+            for widest, kernels in by_width.items()
+        ]
+        for dtype, by_width in entry.items()
+    }
 
 
-def configs_for(dtype: torch.dtype, d: int) -> Configs:
-    """The launch parameters for embeddings of d coordinates."""
-    return next(configs for (t, widest), configs in TABLE.items() if t == dtype and d <= widest)
+#: By device, dtype of the embeddings and the largest d that an entry is for, narrow before wide.
+#: Those of ``cuda`` were compiled for sm_90 by Triton 3.6 and 3.7, and none spills registers where
+#: rows are contiguous and there is no mask; timings on a GPU have not been taken.
+LAUNCH = Tuned(Path(__file__).with_name("launch.json"), _parse, default="cuda")
+
+
+def configs_for(x: Tensor) -> Configs:
+    """The launch parameters for embeddings ``(..., d)``, on their device."""
+    table = LAUNCH.of(x.device)[str(x.dtype).removeprefix("torch.")]
+    return next(configs for widest, configs in table if x.shape[-1] <= widest)

@@ -36,7 +36,7 @@ def triton_gram(
         contiguous, shape ``(c, n, d)``; shape ``(0,)`` unless ``need_grad``. All in the dtype of
         the inputs. The same bits every time.
     """
-    config = config or configs_for(a.dtype, a.shape[-1])
+    config = config or configs_for(a)
     if a.shape[1] <= MAX_POINTS:
         return small(
             a, b, j,

@@ -12,6 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from equiform.ops.info_nce.triton_config import configs_for
+
 #: Coordinates that a product takes at a time.
 SLICE = 32
 
@@ -79,12 +81,12 @@ def _gradient_kernel(
 def log_partition(x: Tensor, group: int, rows: range) -> Tensor:
     """As :func:`equiform.ops.info_nce.tiled.log_partition`."""
     out = x.new_empty(len(rows))
-    side, _ = _tile_sizes(x)
+    config = configs_for(x).forward
     with torch.cuda.device_of(x):
-        _log_partition_kernel[(triton.cdiv(len(rows), side),)](
+        _log_partition_kernel[(triton.cdiv(len(rows), config.side),)](
             x, out, rows.start, rows.stop, *x.shape,
-            group=group, I=side, J=side, D=SLICE,
-            num_warps=8,  # type: ignore[call-arg]
+            group=group, I=config.side, J=config.side, D=SLICE,
+            num_warps=config.num_warps, num_stages=config.num_stages,  # type: ignore[call-arg]
         )  # fmt: skip
     return out
 
@@ -92,21 +94,12 @@ def log_partition(x: Tensor, group: int, rows: range) -> Tensor:
 def gradient(x: Tensor, partition: Tensor, weight: Tensor, group: int, rows: range) -> Tensor:
     """As :func:`equiform.ops.info_nce.tiled.gradient`."""
     out = x.new_empty(len(rows), x.shape[1])
-    side, width = _tile_sizes(x)
+    config = configs_for(x).gradient
+    grid = triton.cdiv(len(rows), config.side), triton.cdiv(x.shape[1], config.width)
     with torch.cuda.device_of(x):
-        _gradient_kernel[triton.cdiv(len(rows), side), triton.cdiv(x.shape[1], width)](
+        _gradient_kernel[grid](
             x, partition, weight, out, rows.start, rows.stop, *x.shape,
-            group=group, I=side, J=32, D=SLICE, K=width,
-            num_warps=8,  # type: ignore[call-arg]
+            group=group, I=config.side, J=config.columns, D=SLICE, K=config.width,
+            num_warps=config.num_warps, num_stages=config.num_stages,  # type: ignore[call-arg]
         )  # fmt: skip
     return out
-
-
-def _tile_sizes(x: Tensor) -> tuple[int, int]:
-    """Rows of a tile, and coordinates of a slice of the gradient.
-
-    What sm_90 has registers for: at 8 warps ptxas needs 188 in float32 and 219 in float64 at most
-    (triton 3.6 and 3.7), and spills none.
-    """
-    side = 64 if x.dtype == torch.float32 else 32
-    return side, min(128, max(SLICE, 1 << (x.shape[1] - 1).bit_length()))
