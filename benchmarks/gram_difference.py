@@ -60,17 +60,22 @@ def step_of(loss: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> C
     return lambda: torch.autograd.grad(loss(a, b), (a, b))
 
 
-def errors(a: Tensor, b: Tensor) -> tuple[float, float]:
+def errors(
+    a: Tensor,
+    b: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor] = ours,
+    mask: Tensor | None = None,
+) -> tuple[float, float]:
     """Relative error of loss and gradient against float64, by the definition or its moments."""
     x, y = (z.detach().double().requires_grad_() for z in (a, b))
     n = a.shape[-2]
     if n <= DENSE_LIMIT:
-        exact = reference.gram_difference(x, y, EuclideanForm()).mean() / n**2
+        exact = reference.gram_difference(x, y, EuclideanForm(), mask=mask).mean() / n**2
     else:
         exact = rivals.eager_moments(x, y)
     want = [exact, *torch.autograd.grad(exact, (x, y))]
-    loss = ours(a, b)
-    got = [loss, *torch.autograd.grad(loss, (a, b))]
+    value = loss(a, b)
+    got = [value, *torch.autograd.grad(value, (a, b))]
     loss_error, *gradient_errors = [
         float(torch.linalg.vector_norm(g.detach().double() - w.detach()))
         / float(torch.linalg.vector_norm(w.detach()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,11 @@ from equiform.augment import ImageAugmentation
 def eager(a: Tensor, b: Tensor) -> Tensor:
     """The formula as one writes it: n×n matrices, all chunks batched."""
     return (a @ a.mT - b @ b.mT).square().mean((-2, -1)).mean()
+
+
+def eager_masked(mask: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """The same over the pairs of a mask, whose share of all pairs is not divided out."""
+    return lambda a, b: ((a @ a.mT - b @ b.mT) * mask).square().mean((-2, -1)).mean()
 
 
 def eager_moments(a: Tensor, b: Tensor) -> Tensor:

@@ -233,6 +233,20 @@ PRESETS: dict[str, tuple[Settings, ...]] = {
             probe_learning_rate=1e-2,
         )
     ),
+    # The paper's settings where its encoder does not matter; for minutes on one GPU.
+    "cifar10-resnet18": _compared(
+        Settings(
+            blocks=(2, 2, 2, 2),
+            width=64,
+            head=(512, 128),
+            epochs=30,
+            batch_size=256,
+            schedule="cosine",
+            precision="bfloat16",
+            measured_images=2000,
+            measure_every=5,
+        )
+    ),
     # docs/results/cifar.md says how it was chosen. In bfloat16, which is faster on a CPU that
     # multiplies in it.
     "cifar10-small": _compared(
