@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from score_columns import are_best, digits, encodable, heading
 from torch import Tensor, nn
 from torch_geometric.loader import DataLoader
 
@@ -32,15 +33,41 @@ from equiform.training import (
     CheckpointError,
     History,
     fit,
+    format_table,
     load_chains,
     measure_rotations,
     trace_chains,
     versions,
     write_comparison,
 )
+from equiform.training.progress import say
 
 METHODS = ("care", "simclr", "uniformity", "invariance")
 CACHE = Path.home() / ".cache" / "equiform"
+COLUMNS = (
+    "pc1_angle_deg_median",
+    "pc1_mse",
+    "wahba",
+    "wahba_null",
+    "gamma_b",
+    "effective_rank",
+    "uniformity",
+    "seconds",
+)
+LEGEND = """
+↓ lower is better, ↑ higher; * the best of a column, or what looks the same in three digits
+axis error      angle between the longest axis of a turned chain and the one that a linear probe
+                reads from its embedding, the median; a guess is 60° off
+axis MSE        squared error of the probe's 3x3 matrix, of which that axis is the top eigenvector
+W_f             relative error of one orthogonal matrix for a rotation, on chains that it was not
+                fitted to; the mean of 20 rotations
+W_f null        what W_f is where there is no equivariance: the chains are shuffled
+γ_b             relative change of the products of pairs under a rotation
+effective rank  number of directions that the embeddings use
+uniformity      how much they crowd on the sphere; 1 where they are all alike
+seconds         of training
+A collapsed encoder, or one that ignores rotations, has a W_f and γ_b of 0 too. The first is seen by
+its effective rank (1) and uniformity (1), the second by its axis error."""
 
 
 @dataclass(frozen=True)
@@ -142,16 +169,19 @@ def configuration(settings: Settings, arguments: argparse.Namespace) -> dict[str
     }
 
 
-def compare(settings: Settings, arguments: argparse.Namespace) -> str:
-    """Train and measure all methods, write the results, and return their table."""
+def compare(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Train and measure all methods, write the results, and return them."""
+    say(f"reading chains: {arguments.data}")
     chains = load_chains(arguments.data, CACHE)
     # The same for every --seed, so that no run tests on chains that settings were chosen on.
     train, validation, test = chains.split_by_cluster([0.7, 0.15, 0.15])
     measured = validation if arguments.split == "validation" else test
+    say(f"{len(train)} chains to train on, {len(measured)} to measure on")
     scores: dict[str, dict[str, float]] = {}
     paths: dict[str, Tensor] = {}
     for method in arguments.methods:
         encoder, history = train_method(method, train, settings, arguments)
+        say(f"{method}: measuring")
         rotations = measure_rotations(encoder, train, measured, seed=arguments.seed)
         scores[method] = {**rotations, "seconds": history.seconds}
         paths[method] = trace_chains(encoder, measured)
@@ -163,7 +193,28 @@ def compare(settings: Settings, arguments: argparse.Namespace) -> str:
         "configuration": configuration(settings, arguments),
         "versions": versions(),
     }
-    return write_comparison(arguments.out, record, paths)
+    say("drawing")
+    write_comparison(arguments.out, record, paths)
+    return record
+
+
+def table(record: dict[str, Any]) -> str:
+    """The scores of all methods, what they mean, and what they were measured on."""
+    methods = record["methods"]
+    cells = [list(methods)]
+    for key in COLUMNS:
+        values = [scores[key] for scores in methods.values()]
+        best = are_best(key, values)
+        marks = [("*" if mark else " ") if any(best) else "" for mark in best]
+        cells.append([digits(value) + mark for value, mark in zip(values, marks, strict=True)])
+    header = [heading(key, record["configuration"]["dim"]) for key in COLUMNS]
+    (_, trained), (split, measured) = record["chains"].items()
+    about = (
+        f"Measured on {measured} {split} chains ({record['data']}), of other sequence clusters "
+        f"than the {trained} trained on; seed {record['seed']}."
+    )
+    rows = zip(*cells, strict=True)
+    return "\n".join([format_table(["method", *header], rows), LEGEND, about])
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -195,11 +246,13 @@ def main(argv: Sequence[str] | None = None, settings: Settings | None = None) ->
     """Run the comparison from the command line."""
     arguments = parse_arguments(argv)
     try:
-        print(compare(settings or Settings(), arguments))
+        record = compare(settings or Settings(), arguments)
     except (CheckpointError, FloatingPointError, ImportError, OSError, ValueError) as error:
         print(f"protein_care: error: {error}", file=sys.stderr)
         return 2
-    print(f"Written to {arguments.out}: metrics.json, trajectories.png, pc1_error.png")
+    figures = "trajectories and pc1_error, .png and .svg"
+    written = f"Written to {arguments.out}: metrics.json; {figures}"
+    print(encodable(f"{table(record)}\n{written}", sys.stdout.encoding))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A training loop: epochs, a progress bar with its rate, a log, and exact resumption."""
+"""A training loop: epochs, their progress, a log, and exact resumption."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from equiform._extras import require
 from equiform.ops.distributed import sum_over_ranks, world_size
 from equiform.training.checkpoint import (
     CheckpointError,
@@ -24,6 +24,7 @@ from equiform.training.checkpoint import (
     save_checkpoint,
 )
 from equiform.training.processes import rank
+from equiform.training.progress import Progress
 
 Batch = TypeVar("Batch")
 Batch_co = TypeVar("Batch_co", covariant=True)
@@ -73,12 +74,13 @@ def fit(
 ) -> History:
     """Minimise ``loss(batch)`` and leave ``module`` in eval mode.
 
-    A run that was interrupted and resumed from its checkpoint ends with the same bits, on the CPU,
-    as one that was not, provided that all randomness comes from torch's own generators or from
-    ``generators``.
+    A run that was interrupted and resumed from its checkpoint ends with the same bits as one that
+    was not, on the CPU of the same machine with the same number of threads, provided that all
+    randomness comes from torch's own generators or from ``generators``.
 
-    Under torchrun the first rank writes the checkpoint, the logs and the progress bar, and all
-    ranks resume with its random states: what ranks draw must be the same on all of them.
+    Progress goes to stderr: a bar in a terminal, elsewhere a line at the start, now and then, and
+    at the end. Under torchrun the first rank writes it, the checkpoint and the logs, and all ranks
+    resume with its random states: what ranks draw must be the same on all of them.
 
     Args:
         module: what the loss trains; set to train mode at the start.
@@ -100,8 +102,8 @@ def fit(
         resume: go on from ``checkpoint`` where there is one.
         configuration: what tells this run from others: plain data, kept in the checkpoint and
             compared on resumption.
-        description: shown at the progress bar.
-        unit, unit_size: what the progress bar counts, and how many of it a batch is.
+        description: what the progress bar, or a line of progress, begins with.
+        unit, unit_size: what the progress counts, and how many of it a batch is.
 
     Returns:
         The history of the whole run.
@@ -135,14 +137,16 @@ def fit(
     first = rank() == 0
     start = time.perf_counter()
     module.train()
-    progress = require("tqdm", extra="examples").tqdm(
-        total=epochs * len(batches) * unit_size,
-        initial=len(rows) * len(batches) * unit_size,
-        desc=description,
+    progress = Progress(
+        description,
+        epochs=epochs,
+        steps=len(batches),
+        done=len(rows),
         unit=unit,
-        disable=None if first else True,
+        unit_size=unit_size,
+        shown=first,
     )
-    with progress:
+    with closing(progress):
         for epoch in range(len(rows) + 1, epochs + 1):
             totals: dict[str, Tensor] = {}
             for index, batch in enumerate(batches):
@@ -161,11 +165,10 @@ def fit(
                 for name, term in terms.items():
                     # Not .item(), which would have a GPU wait at each batch.
                     totals[name] = totals.get(name, 0) + term.detach().double()
-                progress.update(unit_size)
+                progress.step()
             means = torch.stack(list(totals.values())) / len(batches)
             means = sum_over_ranks(means) / world_size()
             row = {"epoch": epoch, **dict(zip(totals, means.tolist(), strict=True))}
-            progress.set_postfix(loss=f"{row['loss']:.4f}")
             if not math.isfinite(row["loss"]):
                 raise FloatingPointError(
                     f"{description}: the loss is {row['loss']} in epoch {epoch}; "
@@ -178,6 +181,7 @@ def fit(
                 module.train()
             row["seconds"] = earlier + time.perf_counter() - start
             rows.append(row)
+            progress.epoch(row["loss"], row["seconds"])
             if not first:
                 continue
             # Before the checkpoint: a run that dies between the two writes this row again.

@@ -91,6 +91,18 @@ def probe_axis(
         test_z, test_axes: those to measure on.
         penalty: of :func:`fit_ridge`.
     """
+    angles, squares = axis_errors(z, axes, test_z, test_axes, penalty=penalty)
+    return AxisError(angles.median().item(), squares.mean().item())
+
+
+def axis_errors(
+    z: Tensor, axes: Tensor, test_z: Tensor, test_axes: Tensor, *, penalty: float = 1e-6
+) -> tuple[Tensor, Tensor]:
+    r"""Of each test axis what :func:`probe_axis` summarises.
+
+    Returns:
+        The angle in degrees and :math:`|P - v v^t|_F^2`, each ``(n,)`` float64.
+    """
     truth = _outer(test_axes.double())
     probe = fit_ridge(z, _outer(axes).flatten(1), penalty=penalty)
     predicted = probe(test_z).view_as(truth)
@@ -98,9 +110,7 @@ def probe_axis(
     # The sine is taken as well: acos alone resolves no angle under 1e-8, and one near 0 badly.
     cosine = (top * test_axes).sum(-1).abs()
     sine = torch.linalg.vector_norm(torch.linalg.cross(top, test_axes.double()), dim=-1)
-    angles = torch.rad2deg(torch.atan2(sine, cosine))
-    mse = (predicted - truth).square().sum((-2, -1)).mean()
-    return AxisError(angles.median().item(), mse.item())
+    return torch.rad2deg(torch.atan2(sine, cosine)), (predicted - truth).square().sum((-2, -1))
 
 
 def _outer(axes: Tensor) -> Tensor:

@@ -12,26 +12,18 @@ from torch import Tensor, nn
 from equiform.augment import reorient, rotate_chunks
 from equiform.data import ProteinDataset, download_entries, entry_ids
 from equiform.forms import EuclideanForm
+from equiform.functional.bootstrap import NUM_REPLICATES, percentile_interval
 from equiform.metrics import WahbaError, equivariance_metrics
 from equiform.training.clouds import Clouds, principal_axes
-from equiform.training.log import format_table, write_json
+from equiform.training.log import write_json
 from equiform.training.plots import plot_axis_error, plot_trajectories
-from equiform.training.probe import probe_axis, require_frozen
+from equiform.training.probe import axis_errors, require_frozen
 from equiform.training.trajectories import project_to_plane, trace, turns
 
 NUM_SYNTHETIC = 1024
 NUM_ROTATIONS = 20
 NUM_POSES = 8  # in which the axis probe sees each chain
 NUM_TRACED = 3  # chains whose trajectories are drawn
-COLUMNS = (
-    "pc1_angle_deg_median",
-    "pc1_mse",
-    "wahba",
-    "gamma_b",
-    "effective_rank",
-    "uniformity",
-    "seconds",
-)
 
 
 def load_chains(source: str, cache: Path) -> ProteinDataset:
@@ -72,8 +64,9 @@ def measure_rotations(
         seed: of poses and rotations; encoders that are compared must share it.
 
     Returns:
-        ``pc1_angle_deg_median``, ``pc1_mse``, those of
-        :func:`equiform.metrics.equivariance_metrics`, and ``wahba_null``: what ``wahba`` is where
+        ``pc1_angle_deg_median`` with ``pc1_angle_deg_low`` and ``pc1_angle_deg_high``, its 95 %
+        bootstrap interval over the test chains; ``pc1_mse``; those of
+        :func:`equiform.metrics.equivariance_metrics`; and ``wahba_null``: what ``wahba`` is where
         there is no equivariance, since the pairs were shuffled.
 
     Raises:
@@ -89,7 +82,8 @@ def measure_rotations(
         z = torch.cat([encoder(batch)[0] for batch in posed])
         return z, torch.cat([principal_axes(batch) for batch in posed])
 
-    axis = probe_axis(*poses(train), *poses(test))
+    angles, squares = axis_errors(*poses(train), *poses(test))
+    low, high = _interval_of_median(angles.view(NUM_POSES, -1).mT)
     start = reorient(Clouds.of(chain["pos"] for chain in list(test)), generator=generator)
     (source,) = encoder(start)
     metrics = equivariance_metrics(source.shape[-1])
@@ -100,11 +94,23 @@ def measure_rotations(
         metrics.update(source, target)
         null.update(source, target[torch.randperm(len(target), generator=generator)])
     return {
-        "pc1_angle_deg_median": axis.median_angle,
-        "pc1_mse": axis.mse,
+        "pc1_angle_deg_median": angles.median().item(),
+        "pc1_angle_deg_low": low,
+        "pc1_angle_deg_high": high,
+        "pc1_mse": squares.mean().item(),
         **{name: float(value) for name, value in metrics.compute().items()},
         "wahba_null": float(null.compute()),
     }
+
+
+def _interval_of_median(angles: Tensor) -> tuple[float, float]:
+    """95 % bootstrap interval of the median of ``(chains, poses)`` angles, the same each time."""
+    chains = len(angles)
+    generator = torch.Generator().manual_seed(0)
+    # Chains are drawn, each with all its poses: the poses of a chain err alike.
+    draws = torch.randint(chains, (NUM_REPLICATES, chains), generator=generator)
+    low, high = percentile_interval(torch.stack([angles[draw].median() for draw in draws]), 0.95)
+    return low.item(), high.item()
 
 
 def trace_chains(encoder: nn.Module, chains: ProteinDataset) -> Tensor:
@@ -118,21 +124,19 @@ def trace_chains(encoder: nn.Module, chains: ProteinDataset) -> Tensor:
     return torch.stack([torch.stack([project_to_plane(path) for path in z]) for z in traced])
 
 
-def write_comparison(out: Path, record: Mapping[str, Any], paths: Mapping[str, Tensor]) -> str:
-    """Write metrics.json, trajectories.png and pc1_error.png.
+def write_comparison(out: Path, record: Mapping[str, Any], paths: Mapping[str, Tensor]) -> None:
+    """Write metrics.json, and as PNG and SVG the figures trajectories and pc1_error.
 
     Args:
         out: folder for the files.
-        record: what metrics.json is to hold; ``record["methods"]`` has the scores by method.
+        record: what metrics.json is to hold; ``record["methods"]`` has the scores by method, and
+            ``record["chains"]`` the numbers of chains, those measured on last.
         paths: trajectories by method, of :func:`trace_chains`.
-
-    Returns:
-        The table of all methods, for the terminal.
     """
     methods = record["methods"]
+    *_, measured = record["chains"].values()
     write_json(out / "metrics.json", record)
     plot_trajectories(paths, out / "trajectories.png")
-    angles = {method: scores["pc1_angle_deg_median"] for method, scores in methods.items()}
-    plot_axis_error(angles, out / "pc1_error.png")
-    rows = [[method, *(scores[key] for key in COLUMNS)] for method, scores in methods.items()]
-    return format_table(["method", *COLUMNS], rows)
+    ends = ("median", "low", "high")
+    errors = {m: tuple(row[f"pc1_angle_deg_{end}"] for end in ends) for m, row in methods.items()}
+    plot_axis_error(errors, measured, out / "pc1_error.png")

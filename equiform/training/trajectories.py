@@ -52,7 +52,11 @@ def trace(
 
 
 def project_to_plane(z: Tensor) -> Tensor:
-    """The two leading principal components of all points together, ``(..., d) -> (..., 2)``."""
+    """The two leading principal components of all points together, ``(..., d) -> (..., 2)``.
+
+    Their signs, which the components leave open, are such that the first point has none below 0.
+    """
     centred = z - z.flatten(0, -2).mean(0)
     directions = torch.linalg.svd(centred.flatten(0, -2), full_matrices=False).Vh
-    return centred @ directions[:2].mT
+    plane = centred @ directions[:2].mT
+    return torch.where(plane.flatten(0, -2)[0] < 0, -plane, plane)

@@ -154,7 +154,7 @@ def test_presets_build(name: str) -> None:
             encoder = build_encoder(settings)
             objective = build_objective(settings, encoder)
             build_optimizer(settings, objective.module, 10)
-        if settings.width == 64:
+        if settings.bottleneck:  # the paper's ResNet-50
             assert encoder.backbone.out_features == 2048
             backbone = sum(p.numel() for p in encoder.backbone.parameters())
             assert backbone == 23_508_032 - (0 if not settings.cifar_stem else 7_680)

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from equiform import InfoNCELoss
 from equiform.nn import Whitening
-from equiform.training import CheckpointError, fit
+from equiform.training import CheckpointError, fit, loop
 
 
 class InterruptedTrainingError(Exception):
@@ -109,6 +110,22 @@ def test_history_holds_the_mean_loss_of_each_epoch() -> None:
     history = fit(module, constant(2.0), [0, 1, 2], optimizer, epochs=2)
     assert history.losses == [2.0, 2.0]
     assert history.seconds > 0
+
+
+def test_a_log_file_has_lines_on_stderr_from_the_first_rank_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    fit(module, constant(2.0), [0, 1, 2], optimizer, epochs=2, description="care")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    start, end = captured.err.splitlines()
+    assert start == "care: training for 2 epochs of 3 steps"
+    assert re.fullmatch(r"care: trained for 2 epochs in \d+\.\d s, loss 2\.0000", end)
+    monkeypatch.setattr(loop, "rank", lambda: 1)
+    fit(module, constant(2.0), [0], optimizer, epochs=1)
+    assert capsys.readouterr().err == ""
 
 
 def test_accumulated_gradients_are_those_of_the_large_batch() -> None:
