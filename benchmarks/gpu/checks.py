@@ -181,13 +181,11 @@ def compiled(*, device: str, loss: str, n: int, d: int, rehearse: bool) -> float
 
 def derivatives(*, device: str, op: str, route: str) -> float:
     """First and second derivatives by finite differences, in float64."""
-    n, d = (5, 4) if op == "gram" else (4, 3)
-    a, b = torch.randn(2, 1, n, d, dtype=torch.float64, device=device).requires_grad_()
+    a, b = torch.randn(2, 1, 4, 2, dtype=torch.float64, device=device).requires_grad_()
     if op == "gram":
         of = [lambda a, b: gram_difference(a, b, SymplecticForm(), backend=route), (a, b)]
     else:
         of = [lambda x: log_partition(x, backend=route), (a[0],)]
-    # The interpreter's numpy and a GPU's units agree with themselves, so nothing is left out.
     assert torch.autograd.gradcheck(*of)
     assert torch.autograd.gradgradcheck(*of)
     return 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,15 +39,22 @@ def run(results: Results, options: Options) -> None:
 
 
 def check(*, check: str, device: str, **case: Any) -> dict[str, Any]:
-    """One case: its seed and its largest error as a part of the bound, or an AssertionError."""
+    """One case: its seed, its largest error as a part of the bound, and its seconds.
+
+    Raises:
+        AssertionError: something is wrong; with the seed.
+    """
+    start = time.perf_counter()
     torch.use_deterministic_algorithms(True, warn_only=True)  # and torch.empty is full of NaN
     assert torch.empty(3, device=device).isnan().all()
     seed = int.from_bytes(os.urandom(4), "little")
     torch.manual_seed(seed)
     try:
-        return {"seed": seed, "of_bound": getattr(checks, check)(device=device, **case)}
+        of_bound = getattr(checks, check)(device=device, **case)
     except AssertionError as error:
         raise AssertionError(f"seed {seed}: {error}") from error
+    seconds = round(time.perf_counter() - start, 2)
+    return {"seed": seed, "of_bound": of_bound, "seconds": seconds}
 
 
 def cases(rehearse: bool) -> Iterator[dict[str, Any]]:
@@ -90,7 +98,7 @@ def _compiled(rehearse: bool) -> Iterator[dict[str, Any]]:
 def _turn(i: int, d: int) -> dict[str, Any]:
     forms = [name for name in checks.FORMS if checks.fits(name, d)]
     return {
-        "c": 1 + 2 * (i % 2),
+        "c": 1 + i % 2,
         "form": forms[i % len(forms)],
         "pairs": PAIRS[(i // 2) % 4],
         "layout": LAYOUTS[i % 3],
