@@ -4,9 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint types check test-slow mutants docs benchmark clean
+.PHONY: help demo test lint types check test-slow test-portable mutants docs benchmark clean
 
 help:  ## List the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,17 +17,23 @@ demo: $(VENV)/.examples  ## Train CARE on protein point clouds and compare it wi
 test: lint types check  ## Lint, type-check and test: what CI runs.
 
 lint: $(VENV)/.dev  ## Ruff.
+	@echo "== Ruff"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev  ## Pyright.
+	@echo "== Pyright: about a minute"
 	$(BIN)/pyright
 
 check: $(VENV)/.dev  ## The fast tests.
+	@echo "== The fast tests: some minutes"
 	$(BIN)/python -m pytest -n 2 -m "not slow" -q
 
 test-slow: $(VENV)/.dev  ## The tests that take minutes.
 	$(BIN)/python -m pytest -m slow -q
+
+test-portable: $(VENV)/.dev  ## The fast tests along other processors' code paths: 45 minutes.
+	$(BIN)/python -m tests.portable
 
 mutants: $(VENV)/.dev  ## Break the library line by line; every mutant must fail the tests.
 	$(BIN)/python -m tests.mutants
@@ -42,9 +48,11 @@ clean:  ## Remove the environment and everything that was built.
 	rm -rf $(VENV) docs/_build docs/api/generated runs build dist *.egg-info
 
 $(BIN)/python:
+	@echo "== A virtual environment in $(VENV)"
 	$(PYTHON) -m venv $(VENV)
 
 # An extra is installed again when what it installs may have changed.
 $(VENV)/.%: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "== What equiform[$*] needs: some minutes the first time"
 	$(INSTALL) --editable ".[$*]"
 	@touch $@

@@ -22,6 +22,7 @@ collect_ignore_glob = [] if importlib.util.find_spec("triton") else ["ops/test_*
 hypothesis.settings.register_profile(
     "default",
     deadline=None,
+    derandomize=False,  # which hypothesis itself turns on by more variables than CI
     max_examples=int(os.environ.get("EQUIFORM_MAX_EXAMPLES", "60")),
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
@@ -42,6 +43,7 @@ def dtype(request: pytest.FixtureRequest) -> torch.dtype:
 
 
 def pytest_configure() -> None:
-    # pytest-xdist runs one worker a core: more threads each only get in each other's way.
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    # pytest-xdist runs one worker a core: more threads each only get in each other's way. Who asks
+    # for them gets them all the same: BLAS and LAPACK take another path then (tests/portable.py).
+    if "PYTEST_XDIST_WORKER" in os.environ and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)

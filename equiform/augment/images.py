@@ -57,7 +57,7 @@ class ImageAugmentation(ABC, Generic[P]):
     """A distribution over transformations of images.
 
     Image i of a batch is transformed by parameters i and by nothing else: what the other images
-    are, or how many, does not matter.
+    are, or how many, does not matter, but for the last digits of sums over pixels.
     """
 
     def sample(
@@ -126,7 +126,8 @@ class ImageAugmentation(ABC, Generic[P]):
     def _apply(self, images: Tensor, parameters: P) -> Tensor:
         """Transform floating images in [0, 1], without writing to them, into new memory.
 
-        Identical images of identical parameters must give identical bits, wherever in the batch.
+        Identical images of identical parameters must give results that are equal up to rounding,
+        wherever in the batch: a batched product may sum each row in an order of its own.
         """
 
 

@@ -21,10 +21,11 @@ def augment_chunks(
 ) -> tuple[Tensor, P]:
     """Augment a batch with one transformation for each chunk of consecutive images.
 
-    The images of a chunk share their transformation; those of different chunks are independent.
-    With ``num_chunks=1`` the whole batch shares one, which is what the released code of CARE does
-    whatever its number of splits; Algorithm 1 of the paper draws for each chunk. With as many
-    chunks as images each has its own.
+    The images of a chunk share one transformation, equal up to rounding: last digits may depend on
+    the place in the batch. Those of different chunks are independent. With ``num_chunks=1`` the
+    whole batch shares one, which is what the released code of CARE does whatever its number of
+    splits; Algorithm 1 of the paper draws for each chunk. With as many chunks as images each has
+    its own.
 
     Args:
         augmentation: what to draw from.
@@ -98,6 +99,8 @@ def care_views(
     generator: torch.Generator | None = None,
 ) -> CAREViews:
     """Draw the views of Algorithm 1 of CARE (Gupta et al., ICLR 2024).
+
+    A chunk shares one transformation, equal up to rounding, as in `augment_chunks`.
 
     Args:
         augmentation: what to draw from.

@@ -245,8 +245,9 @@ class IsometryGroup(abc.ABC):
             where = tuple(index)
             b, a = source[where].detach(), target[where].detach()
             try:
-                exact = self.extend(b, a)
-            except DependencyMismatch:
+                # Where Grams agree only nearly, so is the extension only nearly in the group.
+                exact = self.polar(self.extend(b, a))
+            except ValueError:
                 continue
             error = relative_error(a, b @ exact.mT)
             if error < residual[where]:

@@ -76,7 +76,7 @@ def plot_trajectories(paths: Mapping[str, Tensor], file: str | os.PathLike[str])
     _caption(
         figure,
         f"How the embeddings of {num_chains} chains, which were not trained on, move while each "
-        "chain turns once about an axis. The shape of a marker tells the chain; there is one each "
+        "chain turns once about an axis. The shape of a marker tells the chain; there is one every "
         f"{DOT_EVERY}°. Each path is seen in the plane of its own two leading principal "
         "components: where rotations act on the embedding by orthogonal matrices, it is a circle "
         "with evenly spaced markers.",
@@ -99,7 +99,7 @@ def plot_axis_error(
     beside = panel.get_yaxis_transform()
     for y, (median, low, high) in enumerate(errors.values()):
         panel.plot([low, high], [y, y], color=BLUE, linewidth=6, alpha=0.4, solid_capstyle="butt")
-        panel.plot(median, y, "o", color=BLUE, markersize=7)
+        panel.plot(median, y, "|", color=BLUE, markersize=14, markeredgewidth=2)
         numbers = f"{median:.2f}°  [{low:.2f}, {high:.2f}]"
         panel.text(1.02, y, numbers, transform=beside, va="center", fontsize=9)
     lowest, highest = min(e[1] for e in errors.values()), max(e[2] for e in errors.values())

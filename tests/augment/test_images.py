@@ -60,6 +60,31 @@ def tensors(parameters):
     return found
 
 
+def rounding(result, side=13):
+    """How far apart equal images of one transformation may come out at two places of a batch.
+
+    A crop sums weighted pixels along both sides: sums of s terms whose roundings, u = ε/2 each,
+    have random signs are right to u √s, and two passes at two places add up to ε √s. Colours
+    magnify that by up to 7 in the turn of the hue and by 1.4 in each of three blends; the hue, of
+    up to 14, rounds by 8 u, thrice.
+    """
+    return torch.finfo(result.dtype).eps * (7 * 1.4**3 * side**0.5 + 12)
+
+
+def apart(a, b):
+    """By how much the two images of each pair differ, in the pixel where they do most."""
+    return (a - b).flatten(1).abs().amax(1)
+
+
+def assert_shared(result, chunks):
+    """The images of a chunk are equal up to rounding; those of two chunks are not alike."""
+    firsts = result.unflatten(0, (chunks, -1))[:, 0]
+    of_chunk = torch.arange(len(result)) // (len(result) // chunks)
+    assert apart(result, firsts[of_chunk]).max() <= rounding(result)
+    i, j = torch.combinations(torch.arange(chunks)).unbind(1)
+    assert (apart(firsts[i], firsts[j]) > 100 * rounding(result)).all()
+
+
 @st.composite
 def image_batches(draw, min_side=3):
     shape = (draw(st.integers(1, 5)), 3, *draw(st.tuples(*[st.integers(min_side, 12)] * 2)))
@@ -95,19 +120,19 @@ def test_contract(augmentation, batch, seed):
     size=st.integers(1, 9),
     seed=st.integers(0, 2**31),
 )
-def test_identical_images_share_the_bits_of_a_chunk(augmentation, image, chunks, size, seed):
+def test_identical_images_of_a_chunk_stay_alike(augmentation, image, chunks, size, seed):
     batch = image.expand(chunks * size, -1, -1, -1)
     result, parameters = augment_chunks(augmentation, batch, chunks, generator=generator(seed))
     assert len(parameters) == chunks
-    result = result.unflatten(0, (chunks, size))
-    assert torch.equal(result, result[:, :1].expand_as(result))
+    firsts = result[::size].repeat_interleave(size, 0)
+    assert apart(result, firsts).max() <= rounding(result)
 
 
 @pytest.mark.parametrize("augmentation", CONTINUOUS.values(), ids=CONTINUOUS.keys())
 def test_chunks_differ(augmentation):
     batch = images(1).expand(12, -1, -1, -1)
     result, _ = augment_chunks(augmentation, batch, 6, generator=generator())
-    assert len({tuple(image.flatten().tolist()) for image in result}) == 6
+    assert_shared(result, 6)
 
 
 @pytest.mark.parametrize("augmentation", SWITCHES.values(), ids=SWITCHES.keys())
@@ -122,7 +147,7 @@ def test_switches_differ_between_chunks_and_not_within(augmentation):
 def test_a_shared_batch_is_large_and_threads_may_divide_it():
     batch = images(1, 31, 33).expand(256, -1, -1, -1)
     result, _ = augment_chunks(simclr_augmentation(32), batch, 1, generator=generator())
-    assert torch.equal(result, result[:1].expand_as(result))
+    assert apart(result, result[:1]).max() <= rounding(result, side=33)
 
 
 @every
@@ -132,7 +157,7 @@ def test_one_image_does_not_depend_on_the_others(augmentation, batch, seed):
     result = augmentation.apply(batch, parameters)
     for i in range(len(batch)):
         alone = augmentation.apply(batch[i : i + 1], parameters[i])
-        torch.testing.assert_close(alone[0], result[i], rtol=0, atol=1e-6)
+        assert apart(alone, result[i : i + 1]) <= rounding(result)
 
 
 @every
@@ -218,17 +243,16 @@ def test_care_views(chunks, size, seed):
     views = care_views(augmentation, batch, chunks, generator=generator(seed))
     assert isinstance(views, CAREViews)
     for view in (views.x1_inv, views.x2_inv):
-        assert len({tuple(image.flatten().tolist()) for image in view}) == len(batch)
+        assert_shared(view, len(batch))
     for view in (views.x1_equi, views.x2_equi):
-        assert len({tuple(image.flatten().tolist()) for image in view}) == chunks
-        shared = view.unflatten(0, (chunks, size))
-        assert torch.equal(shared, shared[:, :1].expand_as(shared))
-    assert not torch.equal(views.x1_inv, views.x2_inv)
-    assert not torch.equal(views.x1_equi, views.x2_equi)
+        assert_shared(view, chunks)
+    different = 100 * rounding(views.x1_inv)
+    assert (apart(views.x1_inv, views.x2_inv) > different).all()
+    assert (apart(views.x1_equi, views.x2_equi) > different).all()
     again = care_views(augmentation, batch, chunks, generator=generator(seed))
     assert all(map(torch.equal, views, again))
     other_rank = care_views(augmentation, batch, chunks, generator=generator(seed + 1))
-    assert not any(map(torch.equal, views, other_rank))
+    assert all((apart(*pair) > different).all() for pair in zip(views, other_rank, strict=True))
 
 
 def test_a_flip_is_recovered_as_its_permutation():
@@ -246,7 +270,9 @@ def test_composition_is_one_after_the_other():
     both, batch = Compose(first, second), images(4)
     parameters = both.sample(4, generator=generator())
     step = first.apply(batch, parameters.steps[0])
-    assert torch.equal(both.apply(batch, parameters), second.apply(step, parameters.steps[1]))
+    # Between the steps `apply` cuts what rounding put above 1, and a composition does not.
+    result = both.apply(batch, parameters)
+    assert apart(result, second.apply(step, parameters.steps[1])).max() <= rounding(result)
     assert repr(both) == f"Compose({first!r}, {second!r})"
 
 

@@ -104,7 +104,8 @@ def test_one_rotation_a_chunk(chunks, clouds, seed, data):
     assert rotated.pos.data_ptr() != batch.pos.data_ptr()
     again, _ = rotate_chunks(batch, chunks, generator=generator(seed))
     assert torch.equal(again.pos, rotated.pos)
-    assert len({tuple(r.flatten().tolist()) for r in rotations}) == chunks
+    # Rounding moves a rotation by 1e-15; two draws are nowhere near each other.
+    assert (torch.pdist(rotations.flatten(1)) > 1e-9).all()
 
 
 @pytest.mark.parametrize("num_chunks", [-1, 0, 3, 8])

@@ -210,6 +210,17 @@ def test_few_exact_points_are_carried_exactly(group):
             assert (fit.rank == n).all()
 
 
+@every_group
+@pytest.mark.parametrize("noise", [1e-8, 1e-6, 1e-5])
+def test_few_points_whose_grams_nearly_agree_are_fitted_by_members(group, noise):
+    t = group.sample(20, rapidity=1.0, dtype=double(group))
+    for n in {1, max(1, group.dim - 1)}:
+        b = torch.randn(20, n, group.dim, dtype=double(group))
+        a = b @ t.mT
+        fit = group.recover(b, a + noise * torch.randn_like(a))
+        assert group.contains(fit.matrix).all()
+
+
 def test_degenerate_data_are_not_identifiable_and_extend_refuses_them():
     lorentz, symplectic = MinkowskiForm().isometry_group(3), SymplecticForm().isometry_group(4)
     u = torch.tensor([[1.0, 1.0, 0.0]], dtype=torch.float64)

@@ -134,7 +134,7 @@ def test_gradcheck(term, reflected):
 def test_chunks_are_independent_and_strides_do_not_matter(term, dtype):
     z1, z2 = torch.randn(2, 12, 3, dtype=dtype)
     parts = torch.stack([term(a, b) for a, b in zip(z1.chunk(3), z2.chunk(3), strict=True)])
-    assert len(set(parts.tolist())) > 1
+    assert parts.max() - parts.min() > 1e-3
     for reduction, expected in (("none", parts), ("mean", parts.mean()), ("sum", parts.sum())):
         loss = OrientationLoss(term, num_chunks=3, reduction=reduction)
         torch.testing.assert_close(loss(z1, z2), expected)

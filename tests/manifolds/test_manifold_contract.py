@@ -137,7 +137,7 @@ def test_retraction_agrees_with_exp_to_first_order(manifold, rng):
 def test_distance_is_a_metric_with_safe_gradients(manifold, dtype, rng):
     x, y, z = points(manifold, dtype, rng, 3, 20)
     d = manifold.dist(x, y)
-    assert torch.equal(d, manifold.dist(y, x))
+    assert torch.equal(d, manifold.dist(y, x))  # differences change their signs and no bit more
     assert (d <= manifold.dist(x, z) + manifold.dist(z, y) + TOL[dtype]).all()
     assert manifold.dist(x, y, keepdim=True).shape == (20, 1)
     a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
@@ -173,7 +173,8 @@ def test_pairwise_dist_to_itself_is_zero_on_the_diagonal(manifold, dtype, rng):
 def test_similarity_ranks_as_distance(manifold, dtype, rng):
     x, y = points(manifold, dtype, rng, 1), points(manifold, dtype, rng, 40)
     order = manifold.similarity(x, y)[0].argsort(descending=True)
-    assert torch.equal(order, manifold.pairwise_dist(x, y)[0].argsort())
+    d = manifold.pairwise_dist(x, y)[0]
+    close(d[order], d.sort().values, dtype)
     assert manifold.similarity(y).shape == (40, 40)
     assert (manifold.similarity(y).argmax(-1) == torch.arange(40)).all()
 

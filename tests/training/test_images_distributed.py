@@ -126,8 +126,9 @@ def test_processes_equal_one_on_the_whole_batch(one_pair, ranks):
 
 def test_a_run_of_two_processes_is_one_run(ranks, folder):
     first, second = (rank["run"] for rank in ranks)
+    # Both take the steps of one averaged gradient, which is sent to them: the same bits.
     assert first["losses"] == second["losses"]
-    torch.testing.assert_close(first["parameters"], second["parameters"], rtol=0, atol=0)
+    assert all(map(torch.equal, first["parameters"], second["parameters"]))
     assert (folder / "run" / "encoder.pt").exists()
     assert len((folder / "run" / "log.csv").read_text().splitlines()) == 3
 
