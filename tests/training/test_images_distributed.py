@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from equiform import Sphere
+from equiform.augment import unit_interval
 from equiform.data import synthetic_shapes
 from equiform.training import ImageBatches, ImageObjective, Settings, build_objective
 from equiform.training.image_data import ImageSplits
@@ -36,7 +37,8 @@ class PlainEncoder(nn.Module):
 
 
 def images():
-    return synthetic_shapes(N, size=SIZE, seed=3).images
+    """In double precision, so that views of a share are those of the whole to 1e-15."""
+    return unit_interval(synthetic_shapes(N, size=SIZE, seed=3).images).double()
 
 
 def terms_and_gradients(rank, size, one_pair):
