@@ -47,8 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         seconds = left * STAGES[name].share / shares
         print(f"{name}: up to {seconds:.0f} s", flush=True)
         status = in_a_process(name, seconds, arguments)
+        if name not in read(arguments.out):  # it had no time to begin
+            Results(arguments.out, name, seconds=0.0, rehearsal=arguments.rehearse)
         records = read(arguments.out)
-        record = records.get(name, {"complete": False, "rows": []})
+        record = records[name]
         failures = sum(row.get("ok") is False for row in record["rows"])
         good &= status == 0 and record["complete"] and not failures
         print(

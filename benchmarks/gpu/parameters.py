@@ -13,10 +13,10 @@ import torch
 
 from equiform.ops.gram_difference.triton_config import LAUNCH as GRAM_DIFFERENCE
 from equiform.ops.info_nce.triton_config import LAUNCH as INFO_NCE
-from equiform.ops.tuned import Tuned, device_name
+from equiform.ops.tuned import Launch, device_name
 
 #: By op, where its launch parameters lie.
-LAUNCH: dict[str, Tuned[Any]] = {"gram_difference": GRAM_DIFFERENCE, "info_nce": INFO_NCE}
+LAUNCH: dict[str, Launch[Any]] = {"gram_difference": GRAM_DIFFERENCE, "info_nce": INFO_NCE}
 
 
 def current(op: str) -> dict[str, Any]:

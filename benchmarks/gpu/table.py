@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import rivals
+from benchmarks.gpu.ceilings import floor_ms, measure_ceilings
 from benchmarks.gpu.options import Options
 from benchmarks.gpu.results import Results
 from benchmarks.gram_difference import GATE, errors, make, step_of
@@ -18,7 +19,7 @@ from equiform.functional import pairwise_equivariance
 from equiform.ops import gram_difference
 from equiform.ops.gram_difference.moments import second_moments
 from equiform.ops.gram_difference.routes import choose_route
-from equiform.ops.gram_difference.triton_config import configs_for
+from equiform.ops.gram_difference.triton_config import LAUNCH
 from equiform.ops.gram_difference.triton_moments import moments as split_k_moments
 
 #: Steps in a graph, so that its own start does not count.
@@ -88,48 +89,6 @@ def run(results: Results, options: Options) -> None:
     results.finish()
 
 
-def measure_ceilings(options: Options) -> dict[str, float]:
-    """What the device can do: bytes/s of a copy, flop/s of products, seconds of a launch."""
-    device = options.device
-    elements, side = (2**16, 64) if options.rehearse else (2**29, 8192)
-    source, one = torch.randn(elements, device=device), torch.zeros(1, device=device)
-    target = torch.empty_like(source)
-    steps: dict[str, Callable[[], object]] = {
-        "copy": lambda: target.copy_(source),
-        "launch": graphed(lambda: one.add_(1), repeats=100, device=device),
-    }
-    for dtype in (torch.float32, torch.float64, torch.bfloat16):
-        x, y = torch.randn(2, side, side, device=device, dtype=dtype)
-        steps[str(dtype).removeprefix("torch.")] = lambda x=x, y=y: x @ y
-    ms = median_ms(steps, seconds=0.02 if options.rehearse else 0.5, device=device)
-    return {
-        "bytes_per_s": 8 * elements / ms["copy"] * 1e3,  # read and written
-        "launch_s": ms["launch"] / 100 / 1e3,
-        **{
-            f"{name}_flop_per_s": 2 * side**3 / ms[name] * 1e3
-            for name in ("float32", "float64", "bfloat16")
-        },
-    }
-
-
-def floor_ms(case: Case, route: str, ceilings: dict[str, float]) -> float:
-    """The least that the arithmetic, the bytes or one launch take at the measured ceilings.
-
-    A product as good as float32 costs one of float32, or six of bfloat16, whichever is faster.
-    Tiles of the Gram matrix: 8 n² d. Moments: 4 n d² in float64, 8 n d² as good as float32.
-    """
-    c, n, d = case[:3]
-    single = max(ceilings["float32_flop_per_s"], ceilings["bfloat16_flop_per_s"] / 6)
-    if route == "moments":
-        arithmetic = 4 * c * n * d**2 / ceilings["float64_flop_per_s"]
-        arithmetic += 8 * c * n * d**2 / single
-    else:
-        arithmetic = 8 * c * n**2 * d / single
-    # Both inputs read for the products and for the gradient, both gradients written.
-    traffic = 6 * c * n * d * 4 + (n * n * c if case.masked else 0)
-    return 1e3 * max(arithmetic, traffic / ceilings["bytes_per_s"], ceilings["launch_s"])
-
-
 def measure(
     case: Case, ceilings: dict[str, float], options: Options, left: Callable[[], float]
 ) -> dict[str, Any]:
@@ -176,7 +135,7 @@ def measure(
         "c": c, "n": n, "d": d, "masked": case.masked, "route": route, "ms": ms,
         "ratios": ratios, "not_run": why, "memory": memory, "errors": [loss_error, gradient_error],
         "accurate": loss_error <= GATE[0] and gradient_error <= GATE[1],
-        "floor_ms": floor_ms(case, route, ceilings),
+        "floor_ms": floor_ms(c, n, d, case.masked, route, ceilings),
     }  # fmt: skip
     row["figures"] = figures(row)
     row["targets"] = verdicts(case, row)
@@ -232,7 +191,7 @@ def verdicts(case: Case, row: dict[str, Any]) -> dict[str, str]:
 def measure_moments(c: int, n: int, d: int, options: Options) -> dict[str, Any]:
     """The split-K kernel of the moments beside float64 products by BLAS."""
     a, b = (z.detach() for z in make(c, n, d, options.device))
-    config = configs_for(a).moments
+    config = LAUNCH.configs_for(a).moments
     ms = median_ms(
         {
             "split-K kernel": lambda: split_k_moments(a, b, config=config),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import time
@@ -25,10 +26,12 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.job: dict[str, Any] | None = None
-        self.started = time.monotonic()
+        self.started = math.inf  # a job's time does not run while its process is starting
 
     def give(self, job: dict[str, Any]) -> None:
-        self.job, self.started = job, time.monotonic()
+        self.job = job
+        if self.started < math.inf:
+            self.started = time.monotonic()
         self.pipe.send(job)
 
     def end(self) -> None:
@@ -89,6 +92,10 @@ def _ended(worker: _Worker, job_seconds: float) -> Outcome | None:
     assert job is not None
     result = None
     try:
+        if worker.pipe.poll() and worker.started == math.inf:
+            worker.pipe.recv()  # it is ready
+            worker.started = time.monotonic()
+            return None
         if worker.pipe.poll():
             result, error, healthy = worker.pipe.recv()
             if not healthy:  # nothing that follows an error of the device can be believed
@@ -106,6 +113,7 @@ def _ended(worker: _Worker, job_seconds: float) -> Outcome | None:
 
 
 def _serve(pipe: Connection, function: Callable[..., Any]) -> None:
+    pipe.send("ready")
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # there are processes enough
     while True:
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
+from torch import Tensor
 
 T = TypeVar("T")
 
@@ -59,6 +60,29 @@ class Tuned(Generic[T]):
 
     def _read(self, file: Path | None = None) -> dict[str, Any]:
         return json.loads((file or self.file).read_text(encoding="utf-8"))
+
+
+class Launch(Tuned[dict[str, list[tuple[float, T]]]]):
+    """Launch parameters of kernels, by device, dtype and the largest d that they are for.
+
+    Args:
+        file: the JSON; within a dtype narrow before wide.
+        make: makes the parameters of an entry's last level.
+    """
+
+    def __init__(self, file: Path, make: Callable[[dict[str, Any]], T]) -> None:
+        def parse(entry: Any) -> dict[str, list[tuple[float, T]]]:
+            return {
+                dtype: [(float(widest), make(kernels)) for widest, kernels in by_width.items()]
+                for dtype, by_width in entry.items()
+            }
+
+        super().__init__(file, parse, default="cuda")
+
+    def configs_for(self, x: Tensor) -> T:
+        """The parameters for embeddings ``(..., d)``, on their device."""
+        table = self.of(x.device)[str(x.dtype).removeprefix("torch.")]
+        return next(configs for widest, configs in table if x.shape[-1] <= widest)
 
 
 def device_name(device: torch.device) -> str:

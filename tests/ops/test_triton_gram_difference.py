@@ -19,12 +19,12 @@ from equiform import EuclideanForm, IndefiniteForm, MinkowskiForm, SymplecticFor
 from equiform.ops.gram_difference import reference
 from equiform.ops.gram_difference.signed_permutation import lower
 from equiform.ops.gram_difference.triton_config import (
+    LAUNCH,
     Configs,
     ForwardConfig,
     FusedConfig,
     MomentsConfig,
     SmallConfig,
-    configs_for,
 )
 from equiform.ops.gram_difference.triton_forward import forward
 from equiform.ops.gram_difference.triton_fused import fused
@@ -165,7 +165,7 @@ THIN = [
 
 
 def table_or_huge(x):
-    return configs_for(x) if x.shape[-1] <= 128 or DEVICE == "cuda" else HUGE
+    return LAUNCH.configs_for(x) if x.shape[-1] <= 128 or DEVICE == "cuda" else HUGE
 
 
 @pytest.mark.parametrize(("form", "n", "d", "pairs"), THIN)
@@ -274,13 +274,13 @@ def test_moments_of_no_points():
 def test_moments_split_many_points():
     a, b = points(1, 1025, 3, torch.float32)
     z = torch.cat([a, b], -1).double()
-    m = moments(a, b, config=configs_for(a).moments)
+    m = moments(a, b, config=LAUNCH.configs_for(a).moments)
     torch.testing.assert_close(m, z.mT @ z, rtol=1e-13, atol=1e-13)
 
 
 def test_the_table_has_an_entry_for_every_size():
     for dtype, d in itertools.product((torch.float32, torch.float64), (1, 32, 33, 128, 10**6)):
-        configs = configs_for(torch.empty(0, d, dtype=dtype))
+        configs = LAUNCH.configs_for(torch.empty(0, d, dtype=dtype))
         assert configs.fused.width <= 32 or d > 32
 
 

@@ -1,11 +1,9 @@
 """Launch parameters of the Triton kernels: data, kept apart from the code that they tune."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from torch import Tensor
-
-from equiform.ops.tuned import Tuned
+from equiform.ops.tuned import Launch
 
 
 class SmallConfig(NamedTuple):
@@ -85,31 +83,14 @@ class Configs(NamedTuple):
     moments: MomentsConfig
 
 
-def _parse(entry: dict[str, Any]) -> dict[str, list[tuple[float, Configs]]]:
-    return {
-        dtype: [
-            (
-                float(widest),
-                Configs(
-                    small=SmallConfig(**kernels["small"]),
-                    fused=FusedConfig(**kernels["fused"]),
-                    forward=ForwardConfig(**kernels["forward"]),
-                    moments=MomentsConfig(**kernels["moments"]),
-                ),
-            )
-            for widest, kernels in by_width.items()
-        ]
-        for dtype, by_width in entry.items()
-    }
-
-
-#: By device, dtype of the embeddings and the largest d that an entry is for, narrow before wide.
 #: Those of ``cuda`` were compiled for sm_90 by Triton 3.6 and 3.7, and none spills registers where
 #: rows are contiguous and there is no mask; timings on a GPU have not been taken.
-LAUNCH = Tuned(Path(__file__).with_name("launch.json"), _parse, default="cuda")
-
-
-def configs_for(x: Tensor) -> Configs:
-    """The launch parameters for embeddings ``(..., d)``, on their device."""
-    table = LAUNCH.of(x.device)[str(x.dtype).removeprefix("torch.")]
-    return next(configs for widest, configs in table if x.shape[-1] <= widest)
+LAUNCH = Launch(
+    Path(__file__).with_name("launch.json"),
+    lambda kernels: Configs(
+        small=SmallConfig(**kernels["small"]),
+        fused=FusedConfig(**kernels["fused"]),
+        forward=ForwardConfig(**kernels["forward"]),
+        moments=MomentsConfig(**kernels["moments"]),
+    ),
+)

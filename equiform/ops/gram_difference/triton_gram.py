@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from equiform.ops.gram_difference.signed_permutation import SignedPermutation
-from equiform.ops.gram_difference.triton_config import Configs, configs_for
+from equiform.ops.gram_difference.triton_config import LAUNCH, Configs
 from equiform.ops.gram_difference.triton_forward import forward
 from equiform.ops.gram_difference.triton_fused import fused
 from equiform.ops.gram_difference.triton_small import MAX_POINTS, small
@@ -36,7 +36,7 @@ def triton_gram(
         contiguous, shape ``(c, n, d)``; shape ``(0,)`` unless ``need_grad``. All in the dtype of
         the inputs. The same bits every time.
     """
-    config = config or configs_for(a)
+    config = config or LAUNCH.configs_for(a)
     if a.shape[1] <= MAX_POINTS:
         return small(
             a, b, j,

@@ -1,11 +1,9 @@
 """Launch parameters of the Triton kernels: data, kept apart from the code that they tune."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from torch import Tensor
-
-from equiform.ops.tuned import Tuned
+from equiform.ops.tuned import Launch
 
 
 class ForwardConfig(NamedTuple):
@@ -45,26 +43,11 @@ class Configs(NamedTuple):
     gradient: GradientConfig
 
 
-def _parse(entry: dict[str, Any]) -> dict[str, list[tuple[float, Configs]]]:
-    return {
-        dtype: [
-            (
-                float(widest),
-                Configs(ForwardConfig(**of["forward"]), GradientConfig(**of["gradient"])),
-            )
-            for widest, of in by_width.items()
-        ]
-        for dtype, by_width in entry.items()
-    }
-
-
-#: By device, dtype of the rows and the largest d that an entry is for, narrow before wide. Those of
-#: ``cuda`` are what sm_90 has registers for: at 8 warps ptxas needs 188 in float32 and 219 in
-#: float64 at most (triton 3.6 and 3.7), and spills none; timings on a GPU have not been taken.
-LAUNCH = Tuned(Path(__file__).with_name("launch.json"), _parse, default="cuda")
-
-
-def configs_for(x: Tensor) -> Configs:
-    """The launch parameters for rows ``(m, d)``, on their device."""
-    table = LAUNCH.of(x.device)[str(x.dtype).removeprefix("torch.")]
-    return next(configs for widest, configs in table if x.shape[-1] <= widest)
+#: Those of ``cuda`` are what sm_90 has registers for: at 8 warps ptxas needs 188 in float32 and 219
+#: in float64 at most (triton 3.6 and 3.7), and spills none; timings on a GPU have not been taken.
+LAUNCH = Launch(
+    Path(__file__).with_name("launch.json"),
+    lambda kernels: Configs(
+        ForwardConfig(**kernels["forward"]), GradientConfig(**kernels["gradient"])
+    ),
+)

@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from equiform.ops.info_nce.triton_config import configs_for
+from equiform.ops.info_nce.triton_config import LAUNCH
 
 #: Coordinates that a product takes at a time.
 SLICE = 32
@@ -81,7 +81,7 @@ def _gradient_kernel(
 def log_partition(x: Tensor, group: int, rows: range) -> Tensor:
     """As :func:`equiform.ops.info_nce.tiled.log_partition`."""
     out = x.new_empty(len(rows))
-    config = configs_for(x).forward
+    config = LAUNCH.configs_for(x).forward
     with torch.cuda.device_of(x):
         _log_partition_kernel[(triton.cdiv(len(rows), config.side),)](
             x, out, rows.start, rows.stop, *x.shape,
@@ -94,7 +94,7 @@ def log_partition(x: Tensor, group: int, rows: range) -> Tensor:
 def gradient(x: Tensor, partition: Tensor, weight: Tensor, group: int, rows: range) -> Tensor:
     """As :func:`equiform.ops.info_nce.tiled.gradient`."""
     out = x.new_empty(len(rows), x.shape[1])
-    config = configs_for(x).gradient
+    config = LAUNCH.configs_for(x).gradient
     grid = triton.cdiv(len(rows), config.side), triton.cdiv(x.shape[1], config.width)
     with torch.cuda.device_of(x):
         _gradient_kernel[grid](
