@@ -5,7 +5,8 @@
 
 Each process holds its share of every batch and ``gather_distributed=True`` lets pairs run over all
 shares. The loss and the gradients are those of one process on the whole batch, so λ and the
-learning rate mean the same on any number of GPUs, and both commands print the same losses.
+learning rate mean the same on any number of GPUs, and both commands print the same losses, up to
+rounding.
 """
 
 from __future__ import annotations

@@ -95,8 +95,14 @@ def test_scaled_wrapper_scales_lengths(manifold, rng):
     u = manifold.proju(x, y)
     torch.testing.assert_close(scaled.dist(x, y), 3 * manifold.dist(x, y))
     torch.testing.assert_close(scaled.pairwise_dist(x, y), 3 * manifold.pairwise_dist(x, y))
-    torch.testing.assert_close(scaled.expmap(x, u), manifold.expmap(x, u / 3))
-    torch.testing.assert_close(scaled.expmap(x, scaled.logmap(x, y)), y)
     torch.testing.assert_close(scaled.norm(x, u), manifold.norm(x, u))
+    # geoopt takes 3^-1 in single precision, which is wrong by ε if pow is by a unit, and so are
+    # tangent vectors, of norm up to 3.
+    rounding = 4 * torch.finfo(torch.float32).eps
+    for got, expected in (
+        (scaled.expmap(x, u), manifold.expmap(x, u / 3)),
+        (scaled.expmap(x, scaled.logmap(x, y)), y),
+    ):
+        torch.testing.assert_close(got, expected, rtol=rounding, atol=rounding)
     assert scaled.retr_transp(x, u, u)[0].shape == x.shape
     assert manifold.check_point_on_manifold(scaled.project(torch.randn(3, 4, generator=rng)))

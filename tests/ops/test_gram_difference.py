@@ -216,7 +216,10 @@ def test_the_gauge_is_right_in_single_precision(sigma, exclude_diagonal, dtype):
         float(torch.linalg.vector_norm(got.double() - want) / torch.linalg.vector_norm(want))
         for want, got in zip(*results, strict=True)
     ]
-    assert errors[0] <= 1e-5
+    # Aligned coordinates are wrong by ε at random, against displacements of σ, and the loss takes
+    # the mean of n d of them; beside that there are the roundings of its sums.
+    rounding = torch.finfo(torch.float32).eps * (10 + 3 / (sigma * (600 * 24) ** 0.5))
+    assert errors[0] <= (rounding if dtype == torch.float32 else 1e-9)
     assert max(errors[1:]) <= (5e-3 if dtype == torch.float32 else 1e-9)
 
 
