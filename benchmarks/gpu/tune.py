@@ -147,7 +147,7 @@ def check_all(
         where = {"kernel": kernel, "widest": widest}
         where |= {"device": options.device, "rehearse": options.rehearse}
         jobs += [where | {"changes": changes} for changes in [{}, *tried]]
-    processes = 2 if options.rehearse else max(1, min(12, (os.cpu_count() or 2) - 2))
+    processes = 1 if options.rehearse else max(1, min(12, (os.cpu_count() or 2) - 2))
     kept = (1 - CHECKING) * results.left()
     limits = Limits(processes, 60.0, lambda: results.left() - kept)
     found: dict[tuple[str, str], list[Candidate]] = {job: [] for job in plan}

@@ -132,14 +132,14 @@ def test_a_job_that_crashes_hangs_or_raises_costs_itself_alone():
     jobs = [{"how": how} for how in hows]
     outcomes = {
         done["how"]: (result, error)
-        for done, result, error in share(job, jobs, Limits(2, 20.0, lambda: 1.0))
+        for done, result, error in share(job, jobs, Limits(2, 4.0, lambda: 1.0))
     }
     assert set(outcomes) == set(hows)
     for how in ("fine", "well", "good"):
         assert outcomes[how] == (how, None)
     assert outcomes["crash"][1] == "its process ended with status 3"
     assert outcomes["raise"][1] == "ValueError: as told"
-    assert outcomes["hang"][1] == "no result after 20 s"
+    assert outcomes["hang"][1] == "no result after 4 s"
 
 
 def test_jobs_that_time_does_not_reach_are_left_out():
