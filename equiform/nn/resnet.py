@@ -13,8 +13,22 @@ def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential
     if stride == 1 and in_channels == out_channels:
         return None
     return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+        _Pointwise(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
     )
+
+
+class _Pointwise(nn.Conv2d):
+    """A 1×1 convolution; of few channels it takes the pixels of its stride first.
+
+    Where a processor has AVX2 and not AVX-512, the backward pass of oneDNN's own strided one, of
+    under 8 channels in channels-last, writes beyond its memory (torch 2.13).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.in_channels >= 8:
+            return super().forward(x)
+        s = self.stride[0]
+        return nn.functional.conv2d(x[..., ::s, ::s], self.weight, self.bias)
 
 
 class BasicBlock(nn.Module):

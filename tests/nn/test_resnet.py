@@ -198,3 +198,22 @@ def test_only_train_mode_moves_the_running_statistics():
 def test_errors(layers, width, match):
     with pytest.raises(ValueError, match=match):
         ResNet(BasicBlock, layers, width=width)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 5), (1, 1)])
+def test_a_narrow_shortcut_is_a_strided_convolution(height, width):
+    shortcut = BasicBlock(4, 6, stride=2).downsample[0].double()
+    # Not in channels-last: there torch's own is what the shortcut keeps away from.
+    x = torch.randn(3, 4, height, width, dtype=torch.float64, requires_grad=True)
+    strided = nn.functional.conv2d(x, shortcut.weight, stride=2)
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        result = shortcut(x.contiguous(memory_format=memory_format))
+        cotangent = torch.randn_like(result)
+        of = (x, shortcut.weight)
+        for got, expected in zip(
+            (result, *torch.autograd.grad(result, of, cotangent)),
+            (strided, *torch.autograd.grad(strided, of, cotangent, retain_graph=True)),
+            strict=True,
+        ):
+            # Sums of 4 products forward and of up to 48 backward.
+            torch.testing.assert_close(got, expected, rtol=0, atol=48 * 2**-52 * 4)
