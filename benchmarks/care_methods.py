@@ -64,7 +64,7 @@ class Run(NamedTuple):
     compiled: bool = False
 
     def network(self, encoder: ImageEncoder) -> Network:
-        inner: Network = torch.compile(encoder) if self.compiled else encoder
+        inner: Network = torch.compile(encoder, dynamic=False) if self.compiled else encoder
         device = next(encoder.parameters()).device.type
 
         def network(images: Tensor) -> Tensor:

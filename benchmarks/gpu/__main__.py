@@ -29,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the stages one after the other; 1 if one failed, was cut short, or found an error."""
     arguments = parse_arguments(argv)
     if arguments.apply is not None:
-        print(*apply(arguments.apply), sep="\n")
+        try:
+            print(*apply(arguments.apply), sep="\n")
+        except ValueError as error:
+            raise SystemExit(f"benchmarks.gpu: error: {error}") from error
         return 0
     if arguments.out is None:
         raise SystemExit("benchmarks.gpu: error: --out DIR is needed; it takes the results")
@@ -45,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         left = 60 * arguments.minutes - (time.monotonic() - start)
         shares = sum(STAGES[other].share for other in names[index:])
         seconds = left * STAGES[name].share / shares
-        print(f"{name}: up to {seconds:.0f} s", flush=True)
-        status = in_a_process(name, seconds, arguments)
+        print(f"{name}: up to {max(0.0, seconds):.0f} s", flush=True)
+        status = in_a_process(name, seconds, arguments) if seconds > 0 else 1
         if name not in read(arguments.out):  # it had no time to begin
             Results(arguments.out, name, seconds=0.0, rehearsal=arguments.rehearse)
         records = read(arguments.out)
@@ -92,12 +95,15 @@ def in_a_process(name: str, seconds: float, arguments: argparse.Namespace) -> in
 
 def run_stage(arguments: argparse.Namespace) -> None:
     """What the process of a stage does."""
-    options = Options(
-        "cpu" if arguments.rehearse else "cuda", arguments.rehearse, arguments.out, arguments.data
-    )
+    data = None if arguments.rehearse else arguments.data
+    device = "cpu" if arguments.rehearse else "cuda"
+    options = Options(device, arguments.rehearse, arguments.out, data)
     stage = arguments.stage
     results = Results(arguments.out, stage, seconds=arguments.seconds, rehearsal=arguments.rehearse)
-    with tuned(arguments.out if stage != "tune" else Path()):
+    if stage == "tune":  # from what ships
+        STAGES[stage].run(results, options)
+        return
+    with tuned(arguments.out, rehearsal=arguments.rehearse):
         STAGES[stage].run(results, options)
 
 

@@ -33,9 +33,10 @@ def apply(out: Path, root: Path = ROOT) -> list[str]:
     Raises:
         ValueError: the folder holds no results, or those of a rehearsal.
     """
-    records = read(out)
-    if not records or any(record["rehearsal"] for record in records.values()):
-        what = "a rehearsal on the CPU" if records else "nothing"
+    found = read(out)
+    records = {name: record for name, record in found.items() if not record["rehearsal"]}
+    if not records:
+        what = "a rehearsal on the CPU" if found else "nothing"
         raise ValueError(f"{out} holds {what}; give the folder of a run on a GPU")
     written = []
     for op, entry in records.get("tune", {}).get("launch", {}).items():

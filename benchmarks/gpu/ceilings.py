@@ -41,7 +41,9 @@ def floor_ms(c: int, n: int, d: int, masked: bool, route: str, ceilings: dict[st
     Tiles of the Gram matrix: 8 n² d. Moments: 4 n d² in float64, 8 n d² as good as float32.
     """
     single = max(ceilings["float32_flop_per_s"], ceilings["bfloat16_flop_per_s"] / 6)
-    if route == "moments":
+    if route == "gauge":
+        arithmetic = 12 * c * n * d**2 / single
+    elif route == "moments":
         arithmetic = 4 * c * n * d**2 / ceilings["float64_flop_per_s"]
         arithmetic += 8 * c * n * d**2 / single
     else:

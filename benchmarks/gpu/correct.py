@@ -10,12 +10,14 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.gpu import checks
 from benchmarks.gpu.options import Options
+from benchmarks.gpu.parameters import tuned
 from benchmarks.gpu.results import Results
 from benchmarks.gpu.workers import Limits, share
 
@@ -26,11 +28,12 @@ LAYOUTS = ("rows", "columns", "strided")
 
 def run(results: Results, options: Options) -> None:
     """Check every case, several at a time: compiling is what most of them wait for."""
-    jobs = [{"device": options.device, **job} for job in cases(options.rehearse)]
+    where = {"device": options.device, "out": str(options.out)}
+    jobs = [where | job for job in cases(options.rehearse)]
     results.put(planned=len(jobs))
     processes = 2 if options.rehearse else max(1, min(12, (os.cpu_count() or 2) - 2))
     for job, outcome, error in share(check, jobs, Limits(processes, 90.0, results.left)):
-        name = " ".join(f"{value}" for key, value in job.items() if key != "device")
+        name = " ".join(f"{value}" for key, value in job.items() if key not in where)
         if error is not None:
             print(f"FAILED {name}: {error}", flush=True)
         results.add(case=name, ok=error is None, error=error, **(outcome or {}))
@@ -38,7 +41,7 @@ def run(results: Results, options: Options) -> None:
         results.finish()
 
 
-def check(*, check: str, device: str, **case: Any) -> dict[str, Any]:
+def check(*, check: str, device: str, out: str, **case: Any) -> dict[str, Any]:
     """One case: its seed, its largest error as a part of the bound, and its seconds.
 
     Raises:
@@ -50,7 +53,9 @@ def check(*, check: str, device: str, **case: Any) -> dict[str, Any]:
     seed = int.from_bytes(os.urandom(4), "little")
     torch.manual_seed(seed)
     try:
-        of_bound = getattr(checks, check)(device=device, **case)
+        # After a tuning in the same folder it is its parameters that are checked.
+        with tuned(Path(out), rehearsal=device == "cpu"):
+            of_bound = getattr(checks, check)(device=device, **case)
     except AssertionError as error:
         raise AssertionError(f"seed {seed}: {error}") from error
     seconds = round(time.perf_counter() - start, 2)

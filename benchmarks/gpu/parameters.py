@@ -47,10 +47,11 @@ def with_precision(precision: str) -> Iterator[None]:
 
 
 @contextmanager
-def tuned(out: Path) -> Iterator[None]:
-    """Within, the parameters that the tuning left in the folder; none if it left none."""
+def tuned(out: Path, *, rehearsal: bool) -> Iterator[None]:
+    """Within, the parameters that the tuning left in the folder, if it did; of its own kind."""
     path = out / "tune.json"
-    launch = json.loads(path.read_text(encoding="utf-8")).get("launch", {}) if path.exists() else {}
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    launch = record.get("launch", {}) if record.get("rehearsal") == rehearsal else {}
     with ExitStack() as stack:
         for op, entry in launch.items():
             stack.enter_context(LAUNCH[op].using(entry))

@@ -65,7 +65,7 @@ class Results:
 def read(out: Path) -> dict[str, dict[str, Any]]:
     """The records in a folder, by stage."""
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob("*.json"))]
-    return {record["stage"]: record for record in records}
+    return {record["stage"]: record for record in records if "stage" in record}
 
 
 def machine() -> dict[str, Any]:

@@ -77,15 +77,18 @@ def run(results: Results, options: Options) -> None:
         name = f"{case.c} x {case.n} x {case.d}{' masked' * case.masked}"
         try:
             row = measure(case, ceilings, options, results.left)
-        except RuntimeError as error:  # ours does not run: the others still may
-            results.put(failed=[*results.record.get("failed", []), f"{name}: {error}"])
+        except Exception as error:  # of Triton's compiler too: the other rows may still do
+            results.add(case=name, ok=False, error=f"{type(error).__name__}: {error}"[:600])
             continue
         results.add(**row)
         print(f"{name}: {row['ms']}", flush=True)
     for c, n, d in [(2, 64, 8)] if options.rehearse else [(1, 65_536, 128), (16, 4096, 128)]:
         if results.left() <= 0:
             return
-        results.add(**measure_moments(c, n, d, options))
+        try:
+            results.add(**measure_moments(c, n, d, options))
+        except Exception as error:
+            results.add(case="moments", ok=False, error=f"{type(error).__name__}: {error}"[:600])
     results.finish()
 
 
@@ -114,8 +117,8 @@ def measure(
             ms[name] = found[name] / repeats
             ms.setdefault("ours", found["ours"])
             ratios[name] = found[name] / found["ours"]  # of the same turns
-        except (RuntimeError, torch.OutOfMemoryError) as error:
-            why[name] = str(error).splitlines()[0][:200]
+        except Exception as error:  # a rival may fail in any way, and out of memory is one
+            why[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         if device == "cuda":
             torch.cuda.empty_cache()
 
@@ -179,7 +182,8 @@ def verdicts(case: Case, row: dict[str, Any]) -> dict[str, str]:
         figure = row["figures"].get(name.removeprefix("at most "))
         rival = name.removeprefix("at most ").removeprefix("graph: ")
         if figure is None:
-            said[name] = f"not measured: {row['not_run'].get(rival, 'no time was left')}"
+            reasons = [row["not_run"][of] for of in (rival, "graph") if of in row["not_run"]]
+            said[name] = f"not measured: {[*reasons, 'no time was left'][0]}"
         elif not row["accurate"]:
             said[name] = "missed: not accurate"
         else:
@@ -205,7 +209,8 @@ def measure_moments(c: int, n: int, d: int, options: Options) -> dict[str, Any]:
 
 def page(record: dict[str, Any]) -> str:
     """The table, the targets, and the comparison of both ways to the moments."""
-    rows = [row for row in record["rows"] if "moments" not in row]
+    failed = [row for row in record["rows"] if row.get("ok") is False]
+    rows = [row for row in record["rows"] if "figures" in row]
     ceilings = record["ceilings"]
     lines = [
         "### Time, memory, accuracy",
@@ -227,13 +232,14 @@ def page(record: dict[str, Any]) -> str:
             for name in ("eager", "compile", "eager moments", "released", "floor")
         ]
         graph = row["ms"].get("graph")
-        memory = row["memory"] if isinstance(row["memory"], float) else float("nan")
+        memory, *errors = map(float, (row["memory"], *row["errors"]))  # NaN is text in JSON
         route = f"{row['route']}{', masked' * row['masked']}"
         lines.append(
             f"| {row['c']} | {row['n']:,} | {row['d']} | {route} "
             f"| {row['ms']['ours']:.3g} | {f'{graph:.3g}' if graph else '–'} | {memory:.1f} "
-            f"| {row['errors'][0]:.0e} / {row['errors'][1]:.0e} | {' | '.join(ratios)} |"
+            f"| {errors[0]:.0e} / {errors[1]:.0e} | {' | '.join(ratios)} |"
         )
+    lines += ["", *(f"- **failed** {row['case']}: {row['error']}" for row in failed)]
     lines += ["", "| c, n, d | target | |", "|---|---|---|"]
     for row in rows:
         shape = f"{row['c']}, {row['n']:,}, {row['d']}{', masked' * row['masked']}"

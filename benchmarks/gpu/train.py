@@ -44,13 +44,14 @@ def run(results: Results, options: Options) -> None:
     """Measure the pace, plan the epochs, and train."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        results.put(data="coloured shapes" if options.data is None else " ".join(PRESET))
         pace = ["--epochs", "2", "--limit", str(PACE_IMAGES), "--measured-images", "500"]
         train(folder / "pace", [*METHODS], pace, results, options)
         seconds = {method: _epoch_seconds(folder / "pace" / method) for method in METHODS}
         if None in seconds.values():
             return
         simclr, care = (
-            float(s) * (1 if options.rehearse else ALL_IMAGES / PACE_IMAGES)
+            float(s) * (1 if options.data is None else ALL_IMAGES / PACE_IMAGES)
             for s in seconds.values()
             if s is not None
         )
@@ -125,7 +126,7 @@ def page(record: dict[str, Any]) -> str:
     lines = [
         "### Training on a GPU",
         "",
-        f"`examples/cifar_care.py {' '.join(PRESET)}`, one seed, test images; W_f over 20 "
+        f"`examples/cifar_care.py`, {record['data']}, one seed, test images; W_f over 20 "
         "augmentations, each fitted on half of the measured images and measured on the other.",
         "",
         f"| budget | method | epochs | seconds | {' | '.join(COLUMNS)} |",
@@ -135,7 +136,7 @@ def page(record: dict[str, Any]) -> str:
         if budget == "pace":
             continue
         for method, scores in methods.items():
-            cells = [f"{scores[key]:.3g}" for key in COLUMNS.values()]
+            cells = [f"{float(scores[key]):.3g}" for key in COLUMNS.values()]
             lines.append(
                 f"| {budget} | {method} | {scores['settings']['epochs']} "
                 f"| {scores['seconds']:.0f} | {' | '.join(cells)} |"

@@ -125,5 +125,5 @@ def _serve(pipe: Connection, function: Callable[..., Any]) -> None:
             result = function(**job)
         except Exception as raised:
             error = "".join(traceback.format_exception_only(raised)).strip()[-600:]
-            healthy = "CUDA error" not in error
+            healthy = "CUDA" not in error  # torch's "CUDA error" and Triton's "Error [CUDA]"
         pipe.send((result, error, healthy))

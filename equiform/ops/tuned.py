@@ -81,7 +81,8 @@ class Launch(Tuned[dict[str, list[tuple[float, T]]]]):
 
     def configs_for(self, x: Tensor) -> T:
         """The parameters for embeddings ``(..., d)``, on their device."""
-        table = self.of(x.device)[str(x.dtype).removeprefix("torch.")]
+        table = self.of(x.device)
+        table = table.get(str(x.dtype).removeprefix("torch."), table["float32"])
         return next(configs for widest, configs in table if x.shape[-1] <= widest)
 
 

@@ -71,6 +71,7 @@ def test_the_rehearsal_runs_every_stage_and_its_results_can_be_applied(tmp_path)
     for name, record in records.items():
         record |= {"rehearsal": False, "machine": record["machine"] | {"device": "Some card"}}
         (out / f"{name}.json").write_text(json.dumps(record))
+    (out / "foreign.json").write_text("{}")
     tree = copied_tree(tmp_path / "tree")
     written = apply(out, tree)
     assert set(PAGES) < set(written)
