@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from score_columns import are_best, digits, encodable, heading
+from score_columns import PROTEINS, are_best, digits, encodable, heading
 from torch import Tensor, nn
 from torch_geometric.loader import DataLoader
 
@@ -44,16 +44,7 @@ from equiform.training.progress import say
 
 METHODS = ("care", "simclr", "uniformity", "invariance")
 CACHE = Path.home() / ".cache" / "equiform"
-COLUMNS = (
-    "pc1_angle_deg_median",
-    "pc1_mse",
-    "wahba",
-    "wahba_null",
-    "gamma_b",
-    "effective_rank",
-    "uniformity",
-    "seconds",
-)
+COLUMNS = (*PROTEINS, "seconds")
 LEGEND = """
 ↓ lower is better, ↑ higher; * the best of a column, or what looks the same in three digits
 axis error      angle between the longest axis of a turned chain and the one that a linear probe

@@ -34,6 +34,16 @@ COLUMNS = {
     "uniformity": Column("uniformity", "", "↓"),
     "seconds": Column("seconds"),
 }
+#: Those of a comparison on proteins, in their order.
+PROTEINS = (
+    "pc1_angle_deg_median",
+    "pc1_mse",
+    "wahba",
+    "wahba_null",
+    "gamma_b",
+    "effective_rank",
+    "uniformity",
+)
 _SPELT = str.maketrans({"↓": "v", "↑": "^", "γ": "gamma", "°": "deg", "±": "+-"})
 
 

@@ -14,17 +14,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from score_columns import are_best, digits, encodable, heading
+from score_columns import PROTEINS, are_best, digits, encodable, heading
 
-PROTEINS = (
-    "pc1_angle_deg_median",
-    "pc1_mse",
-    "wahba",
-    "wahba_null",
-    "gamma_b",
-    "effective_rank",
-    "uniformity",
-)
 IMAGES = (
     "probe_top1",
     "knn",

@@ -49,7 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         shares = sum(STAGES[other].share for other in names[index:])
         seconds = left * STAGES[name].share / shares
         print(f"{name}: up to {max(0.0, seconds):.0f} s", flush=True)
-        status = in_a_process(name, seconds, arguments) if seconds > 0 else 1
+        status = 1
+        if seconds > 0:
+            # What an earlier run left must not pass for this one's.
+            (arguments.out / f"{name}.json").unlink(missing_ok=True)
+            status = in_a_process(name, seconds, arguments)
         if name not in read(arguments.out):  # it had no time to begin
             Results(arguments.out, name, seconds=0.0, rehearsal=arguments.rehearse)
         records = read(arguments.out)
@@ -119,7 +123,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--out", type=Path, help="folder for the results, a file a stage and summary.md")
     add("--only", nargs="+", choices=list(STAGES), default=list(STAGES), metavar="STAGE")
     add("--data", type=Path, help="folder of CIFAR-10; synthetic images unless given")
-    add("--rehearse", action="store_true", help="every line on the CPU, at tiny sizes")
+    add("--rehearse", action="store_true", help="on the CPU, at tiny sizes")
     add("--apply", type=Path, metavar="DIR", help="put the results of a run where they belong")
     add("--stage", choices=list(STAGES), help=argparse.SUPPRESS)
     add("--seconds", type=float, default=60.0, help=argparse.SUPPRESS)

@@ -19,7 +19,7 @@ from benchmarks.gpu import checks
 from benchmarks.gpu.options import Options
 from benchmarks.gpu.parameters import tuned
 from benchmarks.gpu.results import Results
-from benchmarks.gpu.workers import Limits, share
+from benchmarks.gpu.workers import MANY, Limits, share
 
 PAIRS = ("all", "off_diagonal", "mask", "masks")
 DTYPES = ("float32", "float64")
@@ -31,7 +31,7 @@ def run(results: Results, options: Options) -> None:
     where = {"device": options.device, "out": str(options.out)}
     jobs = [where | job for job in cases(options.rehearse)]
     results.put(planned=len(jobs))
-    processes = 2 if options.rehearse else max(1, min(12, (os.cpu_count() or 2) - 2))
+    processes = 2 if options.rehearse else MANY
     for job, outcome, error in share(check, jobs, Limits(processes, 90.0, results.left)):
         name = " ".join(f"{value}" for key, value in job.items() if key not in where)
         if error is not None:

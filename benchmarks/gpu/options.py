@@ -11,7 +11,7 @@ class Options(NamedTuple):
 
     Attributes:
         device: ``cuda``, or ``cpu`` in a rehearsal.
-        rehearse: tiny sizes, to run every line.
+        rehearse: tiny sizes, to run all that a CPU can.
         out: folder of the results.
         data: folder of CIFAR-10; synthetic images where None.
     """

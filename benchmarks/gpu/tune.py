@@ -8,7 +8,6 @@ no larger than those of exact float32 products, up to a factor of two.
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from torch import Tensor
 from benchmarks.gpu.options import Options
 from benchmarks.gpu.parameters import LAUNCH, current, with_changes
 from benchmarks.gpu.results import Results
-from benchmarks.gpu.workers import Limits, share
+from benchmarks.gpu.workers import MANY, Limits, share
 from benchmarks.gram_difference import make
 from benchmarks.timing import graphed, median_ms
 from equiform import EuclideanForm
@@ -147,7 +146,7 @@ def check_all(
         where = {"kernel": kernel, "widest": widest}
         where |= {"device": options.device, "rehearse": options.rehearse}
         jobs += [where | {"changes": changes} for changes in [{}, *tried]]
-    processes = 1 if options.rehearse else max(1, min(12, (os.cpu_count() or 2) - 2))
+    processes = 1 if options.rehearse else MANY
     kept = (1 - CHECKING) * results.left()
     limits = Limits(processes, 60.0, lambda: results.left() - kept)
     found: dict[tuple[str, str], list[Candidate]] = {job: [] for job in plan}

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
+#: Processes that a machine with a GPU has room for.
+MANY = max(1, min(12, (os.cpu_count() or 2) - 2))
 #: A job of its keywords: the result, and what went wrong, one of them None.
 Outcome = tuple[dict[str, Any], Any, str | None]
 
