@@ -10,12 +10,15 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
+from equiform._extras import require
 from equiform.forms import BilinearForm, Form
 from equiform.groups import IsometryGroup
+
+require("hypothesis", extra="test")
+from hypothesis import strategies as st  # noqa: E402
+from hypothesis.extra import numpy as hnp  # noqa: E402
 
 #: Bounded, exactly representable in float32, and free of subnormals.
 _entries = st.floats(-4, 4, width=32, allow_nan=False, allow_subnormal=False)
@@ -23,14 +26,11 @@ _entries = st.floats(-4, 4, width=32, allow_nan=False, allow_subnormal=False)
 
 def matrices(n: int, d: int, *, sesquilinear: bool = False) -> st.SearchStrategy[Tensor]:
     """Matrices of shape ``(n, d)`` in float64, or complex128 where ``sesquilinear``."""
-
-    def to_tensor(array: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(array.astype(np.float64))
-        return torch.view_as_complex(tensor) if sesquilinear else tensor[..., 0]
-
     shape = (n, d, 2 if sesquilinear else 1)
     # Without a fill every entry is drawn, instead of most being copies of one value.
-    return hnp.arrays(np.float32, shape, elements=_entries, fill=st.nothing()).map(to_tensor)
+    drawn = hnp.arrays(np.float32, shape, elements=_entries, fill=st.nothing())
+    tensors = drawn.map(lambda array: torch.from_numpy(array).double())
+    return tensors.map(torch.view_as_complex if sesquilinear else lambda x: x[..., 0])
 
 
 def isotropic_frame(form: BilinearForm, d: int) -> Tensor:
@@ -44,8 +44,7 @@ def isotropic_frame(form: BilinearForm, d: int) -> Tensor:
     else:
         # An eigenvector x + iy of the Hermitian iJ has real and imaginary part conjugate to each
         # other; the real parts of the positive half are mutually orthogonal for J.
-        _, vectors = torch.linalg.eigh(1j * j)
-        frame = vectors[:, d // 2 :].real.mT + 0j
+        frame = torch.linalg.eigh(1j * j)[1][:, d // 2 :].real.mT + 0j
     return frame if form.sesquilinear else frame.real
 
 
@@ -62,31 +61,29 @@ def group_elements(
 
 @st.composite
 def point_sets(draw: st.DrawFn, form: Form, d: int) -> Tensor:
-    """Point sets of shape ``(n, d)``, n in [1, 3d + 1], in double precision, of many kinds.
+    """Point sets ``(n, d)``, n in [1, 3d + 1], in double precision, of many kinds.
 
     Generic, of low rank, with repeated points, zero, and for a single form with a radical: a span
     that holds null directions orthogonal to all of it, up to the Witt index.
     """
     n = draw(st.integers(1, 3 * d + 1))
-    complex_ = form.sesquilinear
     kind = draw(st.sampled_from(["generic", "rank", "repeated", "zero", "radical"]))
-    if kind == "zero":
-        return torch.zeros(n, d, dtype=torch.complex128 if complex_ else torch.float64)
-    if kind == "repeated":
-        points = draw(matrices(n, d, sesquilinear=complex_))
-        return points[draw(hnp.arrays(np.int64, n, elements=st.integers(0, n - 1)))]
     if kind == "rank":
         r = draw(st.integers(1, d))
-        mixing = draw(matrices(n, r, sesquilinear=complex_))
-        return mixing @ draw(matrices(r, d, sesquilinear=complex_))
+        mixing = draw(matrices(n, r, sesquilinear=form.sesquilinear))
+        return mixing @ draw(matrices(r, d, sesquilinear=form.sesquilinear))
+    points = draw(matrices(n, d, sesquilinear=form.sesquilinear))
+    if kind == "zero":
+        return torch.zeros_like(points)
+    if kind == "repeated":
+        return points[draw(hnp.arrays(np.int64, n, elements=st.integers(0, n - 1)))]
     if kind == "radical" and isinstance(form, BilinearForm):
         null = isotropic_frame(form, d)
         k = draw(st.integers(0, len(null)))
-        points = draw(matrices(n, d, sesquilinear=complex_))
         # Keep what is orthogonal to the first k null vectors, those vectors themselves included.
         dual, _ = torch.linalg.qr(form.apply(null[:k]).mH)
         return points - points @ dual @ dual.mH
-    return draw(matrices(n, d, sesquilinear=complex_))
+    return points
 
 
 def assert_equivariant(
@@ -100,14 +97,9 @@ def assert_equivariant(
     r"""Assert :math:`f(a(x)) = T f(x)` up to rounding that grows with :math:`\lVert T\rVert_2`.
 
     Args:
-        function: f, from inputs to embeddings ``(n, d)``.
-        x: inputs.
-        transform: a, on inputs.
+        function, transform: f, from inputs x to embeddings ``(n, d)``, and a, on inputs.
         matrix: T, acting on columns, shape ``(d, d)``.
         rtol: relative tolerance; 100 d times the machine epsilon of the embeddings unless given.
-
-    Raises:
-        AssertionError: the two sides differ by more.
     """
     before, after = function(x), function(transform(x))
     if rtol is None:

@@ -2,12 +2,15 @@
 
 from typing import NamedTuple
 
+import torch
+
 from equiform import (
     EuclideanForm,
     HermitianForm,
     IndefiniteForm,
     IsometryGroup,
     Joint,
+    MetricForm,
     MinkowskiForm,
     Orthochronous,
     OrthogonalSum,
@@ -28,6 +31,18 @@ class FormCase(NamedTuple):
     @property
     def id(self) -> str:
         return f"{self.form}-{self.dim}"
+
+    @property
+    def j(self) -> torch.Tensor:
+        """The matrix in double precision."""
+        dtype = torch.complex128 if self.form.sesquilinear else torch.float64
+        return torch.tensor(self.matrix, dtype=dtype)
+
+    @property
+    def condition(self) -> float:
+        """By how much the basis of the form magnifies rounding; 1 where J is a permutation."""
+        frame = self.form.frame(self.dim)
+        return 1.0 if frame is None else float(torch.linalg.cond(frame)) ** 2
 
 
 def _diagonal(*entries: float) -> list[list[float]]:
@@ -55,11 +70,55 @@ FORMS = [
     ),
 ]
 
+
+def _metric(standard: list[list[float]], condition: float, *, hermitian: bool = False) -> FormCase:
+    """S = Q D^½ J D^½ Q^σ with a random orthonormal Q: a MetricForm of a condition number."""
+    j = torch.tensor(standard, dtype=torch.complex128 if hermitian else torch.float64)
+    d = len(j)
+    generator = torch.Generator().manual_seed(d)
+    q, _ = torch.linalg.qr(torch.randn(d, d, generator=generator, dtype=j.dtype))
+    # Of a skew J the two coordinates of a plane are stretched alike.
+    m = d // 2 if (j.mT == -j).all() else d
+    root = torch.logspace(0, 1, m, base=condition**0.5, dtype=torch.float64).repeat(d // m)
+    s = q @ (root[:, None] * j * root) @ q.mH
+    s = (s + (1 if m == d else -1) * s.mH) / 2
+    return FormCase(MetricForm(s), d, s.tolist())
+
+
+METRICS = [
+    _metric(_diagonal(1, 1, 1), 1e4),
+    _metric(_diagonal(1, 1, -1), 1e4),
+    _metric([[0, 0, 1, 0], [0, 0, 0, 1], [-1, 0, 0, 0], [0, -1, 0, 0]], 1e4),
+    _metric(_diagonal(1, 1, 1), 1e4, hermitian=True),
+    _metric(_diagonal(1, 1, -1, -1), 1e2, hermitian=True),
+    _metric(_diagonal(1, 1, -1, -1), 1.0),
+]
+FORMS += METRICS
+FORMS.append(
+    FormCase(
+        OrthogonalSum(
+            [(MetricForm(torch.tensor([[2.0, 1.0], [1.0, 1.0]])), 2), (MinkowskiForm(), 2)]
+        ),
+        4,
+        [[2, 1, 0, 0], [1, 1, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]],
+    )
+)
+
 _R4 = slice(0, 4)
 JOINTS = [
     FormCase(Joint([(EuclideanForm(), _R4), (SymplecticForm(), _R4)]), 4),
     FormCase(Joint([(EuclideanForm(), _R4), (IndefiniteForm(1, 3), _R4)]), 4),
     FormCase(Joint([(MinkowskiForm(), slice(0, 3)), (SymplecticForm(), slice(3, 5))]), 5),
+    FormCase(Joint([(METRICS[1].form, slice(0, 3)), (SymplecticForm(), slice(3, 5))]), 5),
+    FormCase(
+        Joint(
+            [
+                (EuclideanForm(), slice(0, 3)),
+                (MetricForm(torch.diag(torch.tensor([1, 1, 2]))), slice(0, 3)),
+            ]
+        ),
+        3,
+    ),
 ]
 
 
@@ -94,7 +153,21 @@ GROUPS = [
     _group(JOINTS[0].form, 4, 4, 0),  # U(2) in O(4)
     _group(JOINTS[1].form, 4, 3, 2),  # O(1) x O(3)
     _group(JOINTS[2].form, 5, 6, 2),  # O(1, 2) x Sp(2)
+    _group(JOINTS[3].form, 5, 6, 2),  # O(2, 1) x Sp(2)
+    _group(JOINTS[4].form, 3, 1, 2),  # O(2) x O(1)
+    *(
+        _group(case.form, case.dim, algebra_dim, num_signs)
+        for case, algebra_dim, num_signs in zip(
+            FORMS[-7:], (3, 3, 10, 9, 16, 6, 6), (1, 2, 0, 0, 0, 2, 2), strict=True
+        )
+    ),
     GroupCase(SpecialOrthogonal(1), 0, 0),
     GroupCase(SpecialOrthogonal(3), 3, 0),
     GroupCase(Orthochronous(3), 3, 1),
 ]
+
+
+def in_coordinates(group: IsometryGroup, t: torch.Tensor) -> torch.Tensor:
+    """C^t T C^{-t}, by which T acts on the coordinates of the form."""
+    frame = group.form.frame(group.dim)
+    return t if frame is None else frame.mT @ t @ torch.linalg.inv(frame.mT)

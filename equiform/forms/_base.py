@@ -1,16 +1,23 @@
-"""The abstract bilinear form: what every geometry in equiform is made from."""
+"""The abstract form: what losses and groups take, and the hooks of the layers above."""
 
 from __future__ import annotations
 
 import abc
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor
 
+from equiform.forms.signed_permutation import SignedPermutation
+
 if TYPE_CHECKING:
+    from equiform.forms.bilinear import BilinearForm
     from equiform.groups import IsometryGroup
+    from equiform.manifolds import EmbeddingManifold
+
+T = TypeVar("T")
 
 
 def sigma(m: Tensor) -> Tensor:
@@ -18,42 +25,104 @@ def sigma(m: Tensor) -> Tensor:
     return m.mH
 
 
-class BilinearForm(abc.ABC):
-    r"""A nondegenerate ε-symmetric form :math:`\langle x, y\rangle = x J y^σ` on the last axis.
+class Product(NamedTuple):
+    """One product of a form, as the operators take it: on a device, in real coordinates.
 
-    σ is the transpose for a bilinear form (real embeddings) and the conjugate transpose for a
-    sesquilinear one (complex embeddings). A subclass is one geometry; it gives :meth:`apply`, the
-    two class attributes below where they differ from the defaults, and :meth:`check_dim` where
-    not every dimension carries the form. Everything else in the library follows from those, by
-    these laws, which ``tests/properties`` checks for every form:
+    Attributes:
+        where: the coordinates that it sees.
+        form: the product.
+        frame: C, to multiply embeddings by; None for the identity.
+        permutations: J of the real products that make it up: one, or for complex embeddings, split
+            into real and imaginary part, two.
+    """
 
-    * *linearity*: ``inner(a x + y, z) = a inner(x, z) + inner(y, z)``, and σ-linear in ``z``;
-    * *ε-symmetry*: ``inner(y, x) = ε inner(x, y)^σ``;
-    * *standard basis*: J is a real signed permutation with :math:`J^2 = εI`. So the form is
-      nondegenerate, :math:`J^{-1} = εJ`, and :meth:`apply` costs O(n d). By Sylvester's and
-      Darboux's theorems every nondegenerate symmetric, Hermitian or real skew form is congruent
-      to one written so;
-    * *adjoint*: ``inner(x T^t, y) = inner(x, y (T*)^t)`` with T* = ``adjoint(T)``.
+    where: slice
+    form: BilinearForm
+    frame: Tensor | None
+    permutations: tuple[SignedPermutation, ...]
+
+
+class Form(abc.ABC):
+    """What losses and groups take: one product, or several that are kept at once.
 
     Forms are immutable values: equal parameters compare equal and hash alike.
     """
 
-    #: The sign ε, ``+1`` where ``<y, x> = <x, y>^σ``, ``-1`` where ``<y, x> = -<x, y>^σ``.
-    symmetry: int = 1
-    #: Whether the form is conjugate-linear in its second argument and takes complex embeddings.
+    #: Whether products are conjugate-linear in their second argument and take complex embeddings.
     sesquilinear: bool = False
 
+    #: d, of a form that exists on one dimension only.
+    _dim: int | None = None
+
+    #: What is worked out once for each dimension, dtype and device.
+    _memo: dict[Any, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """A form with nothing worked out yet."""
+        self = super().__new__(cls)
+        self._memo = {}
+        return self
+
+    def _once(self, key: object, make: Callable[..., T], *args: Any) -> T:
+        """``make(*args)``, kept under a key unless a graph is traced."""
+        if torch.compiler.is_compiling():
+            return make(*args)
+        if key not in self._memo:
+            # What is kept outlives an inference_mode that a first call may stand in.
+            with torch.inference_mode(False):
+                self._memo[key] = make(*args)
+        return self._memo[key]
+
     @abc.abstractmethod
-    def apply(self, x: Tensor) -> Tensor:
-        """Rows x ↦ x J, shape ``(..., d) -> (..., d)``, in O(n d): never a matmul with J."""
+    def parts(self, d: int) -> tuple[tuple[BilinearForm, slice], ...]:
+        """The single products with the coordinates of d that each sees."""
+
+    def products(self, x: Tensor) -> tuple[Product, ...]:
+        """The single products for embeddings x, checked and made once for a d, dtype and device."""
+        return self._once((x.shape[-1], x.dtype, x.device), self._products, x)
+
+    def _products(self, x: Tensor) -> tuple[Product, ...]:
+        self.check_embedding(x)
+        return tuple(form.product(s, x[..., s]) for form, s in self.parts(x.shape[-1]))
+
+    @abc.abstractmethod
+    def inner(self, x: Tensor, y: Tensor) -> Tensor:
+        r""":math:`\langle x, y\rangle`, one number a product, ``(..., d), (..., d) -> (...)``."""
+
+    @abc.abstractmethod
+    def gram(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """All products of rows, ``(..., n, d), (..., m, d) -> (..., n, m)``; of x with itself."""
+
+    def frame(self, d: int) -> Tensor | None:
+        """C, in float64 or complex128, where products are standard in the coordinates x C.
+
+        None for the identity, which it is but for forms made of a :class:`MetricForm`.
+        """
+        return None
+
+    def coordinates(self, x: Tensor) -> Tensor:
+        """Rows x C, ``(..., d) -> (..., d)``; x itself where C is the identity.
+
+        Lengths that products do not give, such as the errors of fits, are measured here.
+        """
+        frame = self._frame(x)
+        # In double precision, which an ill-conditioned C is worth.
+        return x if frame is None else (x.to(frame.dtype) @ frame).to(x.dtype)
 
     def check_dim(self, d: int) -> None:
         """Raise ValueError where the form does not exist on d dimensions."""
+        if self._dim is not None and d != self._dim:
+            raise ValueError(f"{self!r} lives on {self._dim} dimensions, got d={d}")
         if d < 1:
             raise ValueError(f"{self!r} needs at least one dimension, got d={d}")
 
     def check_embedding(self, x: Tensor) -> None:
         """Raise TypeError or ValueError where the form cannot take the embedding ``x``."""
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{self!r} needs embeddings as a tensor, got {type(x).__name__}; "
+                "use torch.as_tensor"
+            )
         if x.ndim == 0:
             raise ValueError(f"{self!r} needs embeddings of shape (..., d), got a scalar")
         if self.sesquilinear and not x.is_complex():
@@ -69,54 +138,22 @@ class BilinearForm(abc.ABC):
             )
         self.check_dim(x.shape[-1])
 
-    def matrix(
-        self, d: int, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
-    ) -> Tensor:
-        """The matrix J of the form, shape ``(d, d)``."""
-        self.check_dim(d)
-        if dtype is None and self.sesquilinear:
-            dtype = torch.get_default_dtype().to_complex()
-        return self.apply(torch.eye(d, dtype=dtype, device=device))
-
-    def inner(self, x: Tensor, y: Tensor) -> Tensor:
-        r""":math:`\langle x, y\rangle`, shapes ``(..., d), (..., d) -> (...)``."""
-        self._check_pair(x, y)
-        return (self.apply(x) * y.conj()).sum(-1)
-
-    def gram(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        r"""Gram matrix :math:`G_{ij} = \langle x_i, y_j\rangle`.
-
-        Shapes ``(..., n, d), (..., m, d) -> (..., n, m)``; of x with itself unless y is given.
-        """
-        y = x if y is None else y
-        self._check_pair(x, y)
-        return self.apply(x) @ sigma(y)
-
-    def adjoint(self, m: Tensor) -> Tensor:
-        r"""Adjoint :math:`J^{-1} m^σ J` with respect to the form, shape ``(..., d, d)``.
-
-        T is an isometry exactly when ``adjoint(T) @ T`` is the identity.
-        """
-        self.check_dim(m.shape[-1])
-        # J⁻¹X = (Xᵀ J⁻ᵀ)ᵀ = (Xᵀ J)ᵀ, because J is orthogonal: J⁻ᵀ = J.
-        return self.apply(self.apply(sigma(m)).mT).mT
-
     def isometry_group(self, d: int) -> IsometryGroup:
-        r"""The group :math:`\{T : T^* T = I\}` of the form on d dimensions."""
+        r"""The group of all T on d dimensions that preserve the form, :math:`\{T : T^* T = I\}`."""
         return isometry_group(self, d)
 
-    def _check_pair(self, x: Tensor, y: Tensor) -> None:
-        self.check_embedding(x)
-        self.check_embedding(y)
-        if x.shape[-1] != y.shape[-1]:
-            raise ValueError(
-                f"{self!r} pairs vectors of one dimension, "
-                f"got shapes {tuple(x.shape)} and {tuple(y.shape)}"
-            )
+    def manifold(self) -> EmbeddingManifold:
+        """The manifold on which embeddings of this form naturally live, where there is one."""
+        return natural_manifold(self)
+
+    def _frame(self, x: Tensor) -> Tensor | None:
+        """C on the device of x."""
+        frame = self.frame(x.shape[-1])
+        return None if frame is None else frame.to(x.device)
 
     def _key(self) -> tuple[object, ...]:
         """The parameters that tell two forms of this class apart."""
-        return ()
+        return tuple(value for name, value in vars(self).items() if name not in ("_memo", "_dim"))
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._key() == other._key()  # type: ignore[attr-defined]
@@ -124,15 +161,27 @@ class BilinearForm(abc.ABC):
     def __hash__(self) -> int:
         return hash((type(self), *self._key()))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_memo"}
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self._key()))})"
 
 
 @functools.singledispatch
-def isometry_group(form: BilinearForm, d: int) -> IsometryGroup:
+def isometry_group(form: Form, d: int) -> IsometryGroup:
     """The isometry group of ``form`` on d dimensions.
 
     An open hook: groups stand above forms and register themselves here by the type of form, so
     that ``form.isometry_group(d)`` needs no upward import.
     """
     raise NotImplementedError(f"no isometry group is registered for {type(form).__name__}")
+
+
+@functools.singledispatch
+def natural_manifold(form: Form) -> EmbeddingManifold:
+    """The natural manifold of ``form``; an open hook, as :func:`isometry_group`."""
+    raise ValueError(
+        f"{form!r} has no manifold of its own; embeddings live in the whole space. "
+        "EuclideanForm() has the sphere and MinkowskiForm() the hyperboloid"
+    )

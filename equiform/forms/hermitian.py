@@ -1,8 +1,7 @@
 """The Hermitian form of complex embeddings: J = I, sesquilinear, isometry group U(n)."""
 
-from torch import Tensor
-
-from equiform.forms._base import BilinearForm
+from equiform.forms.bilinear import BilinearForm
+from equiform.forms.signed_permutation import IndexAndSigns
 
 
 class HermitianForm(BilinearForm):
@@ -10,7 +9,6 @@ class HermitianForm(BilinearForm):
 
     sesquilinear = True
 
-    def apply(self, x: Tensor) -> Tensor:
-        """Rows x ↦ x; J is the identity."""
-        self.check_dim(x.shape[-1])
-        return x
+    def signed_permutation(self, d: int) -> IndexAndSigns:
+        """J is the identity."""
+        return None, None

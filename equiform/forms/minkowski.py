@@ -1,15 +1,14 @@
 """Symmetric forms of indefinite signature: Minkowski space and R^{p,q}."""
 
-import torch
-from torch import Tensor
-
-from equiform.forms._base import BilinearForm
+from equiform.forms.bilinear import BilinearForm
+from equiform.forms.signed_permutation import IndexAndSigns
 
 
 class MinkowskiForm(BilinearForm):
     r""":math:`\langle x, y\rangle = -x_0 y_0 + \sum_{i \ge 1} x_i y_i`: time first, as in geoopt.
 
-    Its isometry group is the Lorentz group O(1, d-1); embeddings live on the hyperboloid.
+    Its isometry group is the Lorentz group O(1, d-1), half of which turns time around; embeddings
+    live on the hyperboloid, whose isometries are :class:`~equiform.Orthochronous`.
     """
 
     def check_dim(self, d: int) -> None:
@@ -19,10 +18,9 @@ class MinkowskiForm(BilinearForm):
                 f"MinkowskiForm needs one time and at least one space dimension, got d={d}"
             )
 
-    def apply(self, x: Tensor) -> Tensor:
-        """Rows x ↦ x J: the time coordinate changes sign."""
-        self.check_dim(x.shape[-1])
-        return torch.cat([-x[..., :1], x[..., 1:]], dim=-1)
+    def signed_permutation(self, d: int) -> IndexAndSigns:
+        """The time coordinate changes sign."""
+        return None, [-1] + [1] * (d - 1)
 
 
 class IndefiniteForm(BilinearForm):
@@ -34,20 +32,13 @@ class IndefiniteForm(BilinearForm):
     """
 
     def __init__(self, p: int, q: int) -> None:
+        if type(p) is not int or type(q) is not int:
+            raise TypeError(f"IndefiniteForm needs integers p and q, got p={p!r}, q={q!r}")
         if p < 0 or q < 0 or p + q < 1:
             raise ValueError(f"IndefiniteForm needs p, q >= 0 and p + q >= 1, got p={p}, q={q}")
-        self.p = p
-        self.q = q
+        self.p, self.q = p, q
+        self._dim = p + q
 
-    def _key(self) -> tuple[object, ...]:
-        return (self.p, self.q)
-
-    def check_dim(self, d: int) -> None:
-        """Raise ValueError unless d = p + q."""
-        if d != self.p + self.q:
-            raise ValueError(f"{self!r} lives on p + q = {self.p + self.q} dimensions, got d={d}")
-
-    def apply(self, x: Tensor) -> Tensor:
-        """Rows x ↦ x J: the last q coordinates change sign."""
-        self.check_dim(x.shape[-1])
-        return torch.cat([x[..., : self.p], -x[..., self.p :]], dim=-1)
+    def signed_permutation(self, d: int) -> IndexAndSigns:
+        """The last q coordinates change sign."""
+        return None, [1] * self.p + [-1] * self.q

@@ -1,9 +1,7 @@
 """The split form of a space with its dual: J = [[0, I], [I, 0]], isometry group O(m, m)."""
 
-import torch
-from torch import Tensor
-
-from equiform.forms._base import BilinearForm
+from equiform.forms.bilinear import BilinearForm
+from equiform.forms.signed_permutation import IndexAndSigns
 
 
 class SplitForm(BilinearForm):
@@ -18,8 +16,6 @@ class SplitForm(BilinearForm):
         if d < 2 or d % 2:
             raise ValueError(f"SplitForm needs an even dimension, got d={d}")
 
-    def apply(self, x: Tensor) -> Tensor:
-        """Rows (v, w) ↦ (v, w) J = (w, v)."""
-        self.check_dim(x.shape[-1])
-        v, w = x.chunk(2, dim=-1)
-        return torch.cat([w, v], dim=-1)
+    def signed_permutation(self, d: int) -> IndexAndSigns:
+        """Rows (v, w) ↦ (w, v)."""
+        return [*range(d // 2, d), *range(d // 2)], None

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from equiform.forms._base import BilinearForm, isometry_group
+from equiform.forms._base import Form
+from equiform.forms.bilinear import BilinearForm
+from equiform.forms.signed_permutation import Columns, IndexAndSigns
 
 
 class OrthogonalSum(BilinearForm):
@@ -21,38 +23,45 @@ class OrthogonalSum(BilinearForm):
     """
 
     def __init__(self, parts: Iterable[tuple[BilinearForm, int]]) -> None:
-        self.parts = tuple((form, int(d)) for form, d in parts)
-        if not self.parts:
+        self._parts = tuple(parts)
+        for form, d in self._parts:
+            if not isinstance(form, BilinearForm) or type(d) is not int:
+                raise TypeError(f"OrthogonalSum needs (form, int) parts, got ({form!r}, {d!r})")
+        if not self._parts:
             raise ValueError("OrthogonalSum needs at least one (form, d) part, got none")
-        kinds = {(form.symmetry, form.sesquilinear) for form, _ in self.parts}
+        kinds = {(form.symmetry, form.sesquilinear) for form, _ in self._parts}
         if len(kinds) > 1:
             raise ValueError(
                 "OrthogonalSum needs parts of one kind: all symmetric, all skew or all "
-                f"sesquilinear, got {[form for form, _ in self.parts]}; Joint keeps them apart"
+                f"sesquilinear, got {[form for form, _ in self._parts]}; Joint keeps them apart"
             )
-        for form, d in self.parts:
+        for form, d in self._parts:
             form.check_dim(d)
         self.symmetry, self.sesquilinear = kinds.pop()
-        self.dim = sum(d for _, d in self.parts)
+        self.dim = self._dim = sum(d for _, d in self._parts)
 
     def _key(self) -> tuple[object, ...]:
-        return (self.parts,)
+        return (self._parts,)
 
-    def check_dim(self, d: int) -> None:
-        """Raise ValueError unless d is the total dimension of the parts."""
-        if d != self.dim:
-            raise ValueError(f"{self!r} lives on {self.dim} dimensions, got d={d}")
+    def signed_permutation(self, d: int) -> IndexAndSigns:
+        """J, block by block."""
+        columns = Columns([], [])
+        for form, own in self._parts:
+            columns = columns.beside(form.columns(own))
+        return columns.index, columns.sign
 
-    def apply(self, x: Tensor) -> Tensor:
-        """Rows x ↦ x J, block by block."""
-        self.check_dim(x.shape[-1])
-        blocks = x.split([d for _, d in self.parts], dim=-1)
-        return torch.cat(
-            [form.apply(block) for (form, _), block in zip(self.parts, blocks, strict=True)], dim=-1
-        )
+    def frame(self, d: int) -> Tensor | None:
+        """C, block by block."""
+        return _block_frame([((form,), own) for form, own in self._parts], self.sesquilinear)
+
+    def standard(self) -> BilinearForm:
+        """The sum of the standard forms of the parts."""
+        if self.frame(self.dim) is None:
+            return self
+        return OrthogonalSum((form.standard(), own) for form, own in self._parts)
 
 
-class Joint:
+class Joint(Form):
     r"""Several forms at once, each on its slice: the product :math:`(\langle x, y\rangle_k)_k`.
 
     Equal joint Grams mean that *every* member agrees, so the isometry group is the intersection:
@@ -77,7 +86,7 @@ class Joint:
             raise ValueError("Joint needs members that are all bilinear or all sesquilinear")
         for form, s in self.members:
             form.check_dim(s.stop - s.start)
-        self.dim = stop
+        self.dim = self._dim = stop
         self.sesquilinear = self.members[0][0].sesquilinear
 
     @property
@@ -90,40 +99,31 @@ class Joint:
         """The forms that act on one of :attr:`slices`."""
         return tuple(form for form, own in self.members if own == s)
 
-    def check_dim(self, d: int) -> None:
-        """Raise ValueError unless d is the dimension that the slices cover."""
-        if d != self.dim:
-            raise ValueError(f"{self!r} lives on {self.dim} dimensions, got d={d}")
+    def parts(self, d: int) -> tuple[tuple[BilinearForm, slice], ...]:
+        """The members."""
+        return self.members
 
-    def check_embedding(self, x: Tensor) -> None:
-        """Raise TypeError or ValueError where the forms cannot take the embedding ``x``."""
-        if x.ndim == 0:
-            raise ValueError(f"{self!r} needs embeddings of shape (..., d), got a scalar")
-        self.check_dim(x.shape[-1])
-        for form, s in self.members:
-            form.check_embedding(x[..., s])
+    def frame(self, d: int) -> Tensor | None:
+        """C of each slice, by the first of its forms that is not standard there."""
+        slices = [(self.forms_on(s), s.stop - s.start) for s in self.slices]
+        return _block_frame(slices, self.sesquilinear)
 
     def inner(self, x: Tensor, y: Tensor) -> Tensor:
         """All products of x and y, shapes ``(..., d), (..., d) -> (..., k)`` for k members."""
         self.check_embedding(x)
+        self.check_embedding(y)
         return torch.stack([form.inner(x[..., s], y[..., s]) for form, s in self.members], dim=-1)
 
     def gram(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """All Gram matrices, ``(..., n, d), (..., m, d) -> (..., k, n, m)`` for k members."""
-        self.check_embedding(x)
         y = x if y is None else y
+        self.check_embedding(x)
+        self.check_embedding(y)
         grams = [form.gram(x[..., s], y[..., s]) for form, s in self.members]
         return torch.stack(grams, dim=-3)
 
-    def isometry_group(self, d: int):
-        """The group of all T that preserve every member."""
-        return isometry_group(self, d)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Joint) and self.members == other.members
-
-    def __hash__(self) -> int:
-        return hash(tuple((form, s.start, s.stop) for form, s in self.members))
+    def _key(self) -> tuple[object, ...]:
+        return tuple((form, s.start, s.stop) for form, s in self.members)
 
     def __repr__(self) -> str:
         return f"Joint({list(self.members)!r})"
@@ -135,3 +135,17 @@ def _span(s: slice) -> slice:
     if s.step not in (None, 1) or s.stop is None or not 0 <= start < s.stop:
         raise ValueError(f"Joint needs slices with 0 <= start < stop and step 1, got {s}")
     return slice(start, s.stop)
+
+
+def _block_frame(
+    blocks: list[tuple[tuple[BilinearForm, ...], int]], sesquilinear: bool
+) -> Tensor | None:
+    """The block-diagonal C of forms with their dimensions, or None where all are standard."""
+    dtype = torch.complex128 if sesquilinear else torch.float64
+    found = [[c for form in forms for c in [form.frame(d)] if c is not None] for forms, d in blocks]
+    if not any(found):
+        return None
+    sizes = [d for _, d in blocks]
+    return torch.block_diag(
+        *(c[0] if c else torch.eye(d, dtype=dtype) for c, d in zip(found, sizes, strict=True))
+    )

@@ -1,9 +1,7 @@
 """The symplectic form of phase space: J = [[0, I], [-I, 0]], isometry group Sp(2m, R)."""
 
-import torch
-from torch import Tensor
-
-from equiform.forms._base import BilinearForm
+from equiform.forms.bilinear import BilinearForm
+from equiform.forms.signed_permutation import IndexAndSigns
 
 
 class SymplecticForm(BilinearForm):
@@ -20,8 +18,7 @@ class SymplecticForm(BilinearForm):
         if d < 2 or d % 2:
             raise ValueError(f"SymplecticForm needs an even dimension, got d={d}")
 
-    def apply(self, x: Tensor) -> Tensor:
-        """Rows (q, p) ↦ (q, p) J = (-p, q)."""
-        self.check_dim(x.shape[-1])
-        q, p = x.chunk(2, dim=-1)
-        return torch.cat([-p, q], dim=-1)
+    def signed_permutation(self, d: int) -> IndexAndSigns:
+        """Rows (q, p) ↦ (-p, q)."""
+        m = d // 2
+        return [*range(m, d), *range(m)], [-1] * m + [1] * m

@@ -1,20 +1,22 @@
 """Isometry groups of forms: the transformations that embeddings can undergo."""
 
 from equiform.forms import BilinearForm, Joint, isometry_group
-from equiform.groups._base import DependencyMismatch, IsometryGroup, Recovery
+from equiform.groups._base import IsometryGroup
 from equiform.groups.classical import ClassicalGroup
 from equiform.groups.compact import CompactGroup, SpecialOrthogonal
+from equiform.groups.framed import FramedGroup
 from equiform.groups.joint import JointGroup
 from equiform.groups.moments import Moments
 from equiform.groups.noncompact import NoncompactGroup
 from equiform.groups.orthochronous import Orthochronous
+from equiform.groups.recovery import DependencyMismatch, Recovery
 
 
 @isometry_group.register
 def _(form: BilinearForm, d: int) -> IsometryGroup:
-    # A definite form has J = ±I: its trace is ±d, and only then.
-    definite = form.symmetry == 1 and form.matrix(d).trace().abs() == d
-    return CompactGroup(form, d) if definite else NoncompactGroup(form, d)
+    if form.frame(d) is not None:
+        return FramedGroup(form, d)
+    return CompactGroup(form, d) if 0 in form.signature(d) else NoncompactGroup(form, d)
 
 
 @isometry_group.register
@@ -26,6 +28,7 @@ __all__ = [
     "ClassicalGroup",
     "CompactGroup",
     "DependencyMismatch",
+    "FramedGroup",
     "IsometryGroup",
     "JointGroup",
     "Moments",

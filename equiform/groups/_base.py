@@ -4,44 +4,26 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from equiform._points import check_points
 from equiform.forms import Form
 from equiform.groups._matrix_exp import matrix_exp
-from equiform.groups.moments import Moments, trace
+from equiform.groups.moments import Moments, mean, trace
+from equiform.groups.recovery import (
+    Recovery,
+    in_coordinates,
+    relative_error,
+    relative_error_moments,
+)
 
-
-class DependencyMismatch(ValueError):  # noqa: N818 - the field's name, and the public one
-    """No group element carries source to target: their dependencies or Grams differ."""
-
-
-class Recovery(NamedTuple):
-    r"""The group element that carries one set of points to another best.
-
-    Attributes:
-        matrix: T, acting on columns (rows transform as ``x @ T.mT``), shape ``(..., d, d)``.
-        residual: :math:`\lVert A - B T^t\rVert_F / \lVert A\rVert_F`, rows weighted where the fit
-            was, shape ``(...)``.
-        rank: numerical rank of what ties T down, shape ``(...)``: the cross-moment of the points
-            for compact groups, the lesser of the ranks of source and target for others.
-        identifiable: whether the points leave one T only, shape ``(...)``. On a group that is not
-            compact a best T need not exist, where points can be carried ever closer by ever larger
-            rapidities; T is then one that comes close.
-    """
-
-    matrix: Tensor
-    residual: Tensor
-    rank: Tensor
-    identifiable: Tensor
-
-
-def relative_error(a: Tensor, fitted: Tensor) -> Tensor:
-    r""":math:`\lVert A - F\rVert_F / \lVert A\rVert_F` of matrices, not divided where A = 0."""
-    difference, norm = torch.linalg.matrix_norm(a - fitted), torch.linalg.matrix_norm(a)
-    return torch.where(norm > 0, difference / norm.where(norm > 0, 1), difference)
+Device = torch.device | str | None
+Signs = Sequence[int] | None
+#: The matrix, its rank, and whether it is identifiable; see :class:`Recovery`.
+Fit = tuple[Tensor, Tensor, Tensor]
 
 
 class IsometryGroup(abc.ABC):
@@ -69,15 +51,22 @@ class IsometryGroup(abc.ABC):
         return default.to_complex() if self.form.sesquilinear else default
 
     @property
+    def condition(self) -> float:
+        """By how much the basis of the form magnifies rounding; 1 in a standard one."""
+        return 1.0
+
+    @property
     @abc.abstractmethod
     def num_signs(self) -> int:
         """How many signs tell the connected components apart; there are 2 to this power."""
 
-    @abc.abstractmethod
-    def algebra_basis(
-        self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
-    ) -> Tensor:
+    def algebra_basis(self, *, dtype: torch.dtype | None = None, device: Device = None) -> Tensor:
         r"""Orthonormal basis of the Lie algebra :math:`\{X : X^* = -X\}`, shape ``(k, d, d)``."""
+        return self._basis().to(device, self.dtype if dtype is None else dtype)
+
+    @abc.abstractmethod
+    def _basis(self) -> Tensor:
+        """:meth:`algebra_basis` in double precision."""
 
     @abc.abstractmethod
     def project_algebra(self, m: Tensor) -> Tensor:
@@ -92,7 +81,6 @@ class IsometryGroup(abc.ABC):
         self._check_matrix(xi, "xi")
         return matrix_exp(xi)
 
-    @abc.abstractmethod
     def sample(
         self,
         *batch: int,
@@ -100,7 +88,7 @@ class IsometryGroup(abc.ABC):
         component: Sequence[int] | None = None,
         generator: torch.Generator | None = None,
         dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
+        device: Device = None,
     ) -> Tensor:
         r"""Random elements T = K exp(X): K Haar on the maximal compact subgroup, X symmetric.
 
@@ -115,6 +103,17 @@ class IsometryGroup(abc.ABC):
         Returns:
             Shape ``(*batch, d, d)``.
         """
+        signs = None if component is None else [int(s) for s in component]
+        if signs is not None and (len(signs) != self.num_signs or not {*signs} <= {-1, 1}):
+            raise ValueError(f"component must hold {self.num_signs} signs +1 or -1, got {signs}")
+        t = self._sample(batch, rapidity, signs, generator=generator, device=device)
+        return t.to(self.dtype if dtype is None else dtype)
+
+    @abc.abstractmethod
+    def _sample(
+        self, batch: tuple[int, ...], rapidity: float | Tensor, signs: Signs, **source: Any
+    ) -> Tensor:
+        """:meth:`sample` in double precision; ``source`` are the options of torch's generators."""
 
     @abc.abstractmethod
     def component(self, t: Tensor) -> Tensor:
@@ -130,22 +129,17 @@ class IsometryGroup(abc.ABC):
     def contains(self, t: Tensor, rtol: float | None = None) -> Tensor:
         """Whether ``t`` is in the group, up to ``rtol`` on :meth:`residual`; shape ``(...)``, bool.
 
-        Args:
-            t: matrices, shape ``(..., d, d)``.
-            rtol: 100 d times the machine epsilon of ``t`` unless given.
+        It is 100 d :attr:`condition` times the machine epsilon of ``t`` unless given.
         """
         if rtol is None:
-            rtol = 100 * self.dim * torch.finfo(t.dtype).eps
+            rtol = 100 * self.dim * torch.finfo(t.dtype).eps * self.condition
         return self.residual(t) <= rtol
 
     @abc.abstractmethod
     def polar(self, m: Tensor) -> Tensor:
         r"""Generalised polar factor T of m = T S, with T in the group and :math:`S^* = S`.
 
-        For a definite form it is the Frobenius-nearest group element.
-
-        Args:
-            m: matrices, shape ``(..., d, d)``.
+        For a definite form it is the Frobenius-nearest group element. Shape ``(..., d, d)``.
 
         Raises:
             ValueError: a matrix has no polar factor (:math:`m^* m` singular, or with negative
@@ -200,11 +194,13 @@ class IsometryGroup(abc.ABC):
         *,
         weights: Tensor | None = None,
         anchor: float = 0.0,
+        center: bool = False,
     ) -> Recovery:
         r"""The group element that carries ``source`` to ``target`` best (Wahba's problem).
 
         .. math:: \min_T \sum_i w_i \lVert a_i - T b_i\rVert^2 + τ \lVert T - I\rVert_F^2
 
+        in the coordinates of the form, :meth:`Form.coordinates <equiform.forms.Form.coordinates>`.
         Computed in float64 and returned in the dtype of ``source``. Gradients reach both point
         sets and are finite everywhere; where ``identifiable`` is False they have no meaning.
 
@@ -214,6 +210,8 @@ class IsometryGroup(abc.ABC):
             anchor: τ in units of the mean of :math:`\sum_i w_i |b_{ij}|^2` over j: pulls T to the
                 identity where the data leave it open. For noisy points that span less than the
                 space; 0 fits the data alone.
+            center: take the weighted mean off both point sets first, so that a translation may
+                come with T: :math:`a_i \approx T b_i + c`.
 
         Returns:
             The fit, whose ``rank`` and ``identifiable`` are those of the data without the anchor.
@@ -222,12 +220,14 @@ class IsometryGroup(abc.ABC):
             ValueError: shapes do not fit, a weight or the anchor is negative.
         """
         self._check_points(source, target)
+        if center:
+            source, target = (x - mean(x, weights) for x in (source, target))
         moments = Moments.of(source, target, weights)
         eps = torch.finfo(source.dtype).eps
-        matrix, rank, identifiable = self._fit(moments, self._pull(moments, anchor), eps)
+        matrix, rank, identifiable = self._fit_anchored(moments, anchor, eps)
         matrix = matrix.to(source.dtype)
         root = 1 if weights is None else weights.to(source.real.dtype).sqrt()[..., None]
-        residual = relative_error(target * root, source @ matrix.mT * root)
+        residual = relative_error(self.form, target * root, source @ matrix.mT * root)
         fit = Recovery(matrix, residual, rank, identifiable)
         if anchor or identifiable.all():
             return fit
@@ -249,7 +249,7 @@ class IsometryGroup(abc.ABC):
                 exact = self.polar(self.extend(b, a))
             except ValueError:
                 continue
-            error = relative_error(a, b @ exact.mT)
+            error = relative_error(self.form, a, b @ exact.mT)
             if error < residual[where]:
                 matrix[where], residual[where] = exact, error
         return Recovery(matrix, residual, fit.rank, fit.identifiable)
@@ -260,29 +260,24 @@ class IsometryGroup(abc.ABC):
         Args:
             moments: of the points, shape ``(..., d, d)``.
             anchor: as in :meth:`recover`.
-
-        Raises:
-            ValueError: shapes do not fit, or the anchor is negative.
         """
         self._check_matrix(moments.source, "moments.source")
         eps = torch.finfo(moments.source.dtype).eps
-        matrix, rank, identifiable = self._fit(moments, self._pull(moments, anchor), eps)
-        return Recovery(matrix, moments.relative_error(matrix), rank, identifiable)
+        matrix, rank, identifiable = self._fit_anchored(moments, anchor, eps)
+        residual = relative_error_moments(self.form, moments, matrix)
+        return Recovery(matrix, residual, rank, identifiable)
 
     @abc.abstractmethod
-    def _fit(
-        self, moments: Moments, tau: Tensor | None, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """What :meth:`recover` promises: matrix, rank and identifiable.
+    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
+        """What :meth:`recover` promises; τ of shape ``(...)``, ε of the points' dtype."""
 
-        ``tau`` is the anchor's τ, shape ``(...)``, and ``eps`` the machine epsilon of the points.
-        """
-
-    def _pull(self, moments: Moments, anchor: float) -> Tensor | None:
-        """τ of an anchor; None for none, with which nothing is to be computed."""
+    def _fit_anchored(self, moments: Moments, anchor: float, eps: float) -> Fit:
         if anchor < 0:
             raise ValueError(f"anchor must not be negative, got {anchor}")
-        return anchor * trace(moments.source) / self.dim if anchor else None
+        tau = None
+        if anchor:
+            tau = anchor * trace(in_coordinates(self.form, moments).source) / self.dim
+        return self._fit(moments, tau, eps)
 
     def _check_matrix(self, m: Tensor, name: str) -> None:
         if m.ndim < 2 or m.shape[-2:] != (self.dim, self.dim):
@@ -291,21 +286,12 @@ class IsometryGroup(abc.ABC):
             )
 
     def _check_points(self, source: Tensor, target: Tensor) -> None:
-        if source.shape != target.shape or source.ndim < 2 or source.shape[-1] != self.dim:
+        check_points(source=source, target=target, empty=True)
+        if source.shape[-1] != self.dim:
             raise ValueError(
-                f"source and target must have one shape (..., n, {self.dim}), "
-                f"got {tuple(source.shape)} and {tuple(target.shape)}"
+                f"source and target must have shape (..., n, {self.dim}), got {tuple(source.shape)}"
             )
         self.form.check_embedding(source)
-        self.form.check_embedding(target)
-
-    def _signs(self, component: Sequence[int]) -> tuple[int, ...]:
-        signs = tuple(int(s) for s in component)
-        if len(signs) != self.num_signs or any(s not in (-1, 1) for s in signs):
-            raise ValueError(
-                f"component must hold {self.num_signs} signs +1 or -1, got {tuple(component)}"
-            )
-        return signs
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.form!r}, d={self.dim})"

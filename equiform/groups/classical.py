@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from equiform.forms import BilinearForm, sigma
-from equiform.groups._base import DependencyMismatch, IsometryGroup
+from equiform.groups._base import IsometryGroup, Signs
 from equiform.groups._matrix_exp import matrix_exp
-from equiform.groups.polar import polar_factor
-from equiform.groups.witt import Extension, witt_extension
+from equiform.groups.fit.polar import polar_factor
+from equiform.groups.fit.witt import witt_extension
+from equiform.groups.recovery import DependencyMismatch
 
 
 class ClassicalGroup(IsometryGroup):
@@ -21,10 +22,6 @@ class ClassicalGroup(IsometryGroup):
     A symmetric form splits the space into the eigenspaces of J for +1 and -1; the signs of the
     determinants on the two tell its components apart. Skew and sesquilinear forms have connected
     groups.
-
-    Args:
-        form: the form.
-        d: the dimension.
     """
 
     #: Eigenvalues of J whose determinant sign a subgroup holds at +1.
@@ -32,9 +29,11 @@ class ClassicalGroup(IsometryGroup):
 
     def __init__(self, form: BilinearForm, d: int) -> None:
         form.check_dim(d)
-        self.form: BilinearForm = form
+        self.form: BilinearForm = form  # pyright: ignore[reportIncompatibleVariableOverride]
         self.dim = d
-        self._eigenspaces = _eigenspaces(form, d)
+        # No determinant is a sign where the group is connected.
+        connected = form.sesquilinear or form.symmetry != 1
+        self._eigenspaces = {} if connected else form.eigenvectors(d)
 
     @property
     def _free(self) -> tuple[int, ...]:
@@ -45,17 +44,14 @@ class ClassicalGroup(IsometryGroup):
         """One sign for each eigenspace of J on which the determinant is free."""
         return len(self._free)
 
-    def algebra_basis(
-        self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
-    ) -> Tensor:
-        r"""Basis :math:`X = J^{-1} S` with :math:`S^σ = -εS`, orthonormal, ``(k, d, d)``."""
-        dtype = self.dtype if dtype is None else dtype
+    def _basis(self) -> Tensor:
+        r"""Basis :math:`X = J^{-1} S` with :math:`S^σ = -εS`."""
         d, form = self.dim, self.form
-        i, j = torch.triu_indices(d, d, offset=1, device=device)
-        k = len(i)
-        lower = torch.zeros(k, d, d, dtype=dtype, device=device)
-        lower[torch.arange(k, device=device), j, i] = math.sqrt(0.5)
-        diagonal = torch.diag_embed(torch.eye(d, dtype=dtype, device=device))
+        dtype = torch.complex128 if form.sesquilinear else torch.float64
+        i, j = torch.triu_indices(d, d, offset=1)
+        lower = torch.zeros(len(i), d, d, dtype=dtype)
+        lower[torch.arange(len(i)), j, i] = math.sqrt(0.5)
+        diagonal = torch.diag_embed(torch.eye(d, dtype=dtype))
         skew, symmetric = lower - lower.mT, torch.cat([diagonal, lower + lower.mT])
         if form.sesquilinear:
             s = torch.cat([skew, 1j * symmetric])
@@ -70,27 +66,19 @@ class ClassicalGroup(IsometryGroup):
         self._check_matrix(m, "m")
         return (m - self.form.adjoint(m)) / 2
 
-    def sample(
-        self,
-        *batch: int,
-        rapidity: float | Tensor = 1.0,
-        component: Sequence[int] | None = None,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
+    def _sample(
+        self, batch: tuple[int, ...], rapidity: float | Tensor, signs: Signs, **source: Any
     ) -> Tensor:
-        """Random elements T = K exp(X); see :meth:`IsometryGroup.sample`."""
-        dtype = self.dtype if dtype is None else dtype
         work = torch.complex128 if self.form.sesquilinear else torch.float64
         shape = (2, *batch, self.dim, self.dim)
-        noise = torch.randn(shape, generator=generator, dtype=work, device=device)
+        noise = torch.randn(shape, dtype=work, **source)
         # The orthogonal matrices that commute with J are the maximal compact subgroup, and the
         # Gaussian on the commutant is invariant under it from both sides: its polar factor is Haar.
         commutant = (noise[0] + self.form.adjoint(sigma(noise[0]))) / 2
         k, _ = polar_factor(commutant)
         wanted = {sign: 1 for sign in self._eigenspaces if sign in self._pinned}
-        if component is not None:
-            wanted |= zip(self._free, self._signs(component), strict=True)
+        if signs is not None:
+            wanted |= zip(self._free, signs, strict=True)
         for sign, det in wanted.items():
             axis = self._eigenspaces[sign][:, 0].to(k)
             flip = self._determinant_sign(k, sign) != det
@@ -100,7 +88,7 @@ class ClassicalGroup(IsometryGroup):
         rapidity = torch.as_tensor(rapidity, dtype=norm.dtype, device=norm.device)
         # On a compact group x is zero up to rounding, and stays out.
         x = torch.where(norm > 1e-9, x / norm, 0) * rapidity[..., None, None]
-        return (k @ matrix_exp(x)).to(dtype)
+        return k @ matrix_exp(x)
 
     def component(self, t: Tensor) -> Tensor:
         """Signs of det on the free eigenspaces of J, ``(..., d, d) -> (..., num_signs)``."""
@@ -138,30 +126,17 @@ class ClassicalGroup(IsometryGroup):
         t = extension.g.mT
         for sign in self._pinned:
             if self._determinant_sign(t, sign) < 0:
-                t = self._reflect(t, extension, sign)
+                # A reflection that fixes the target points changes the determinant.
+                free = extension.frame[extension.signs == sign]
+                if not len(free):
+                    raise DependencyMismatch(
+                        f"an isometry carries source to target, but none in {self!r}: "
+                        "the points fix the component"
+                    )
+                # Columns: x ↦ x - 2 v <x, v> / <v, v>, and <v, v> = sign.
+                t = t - 2 * sign * torch.outer(free[0], self.form.apply(free[0]).conj()) @ t
         return t
-
-    def _reflect(self, t: Tensor, extension: Extension, sign: int) -> Tensor:
-        """Change the determinant on one eigenspace by a reflection that fixes the target points."""
-        free = (extension.signs == sign).nonzero()
-        if not len(free):
-            raise DependencyMismatch(
-                f"an isometry carries source to target, but none in {self!r}: "
-                "the points fix the component"
-            )
-        v = extension.frame[free[0, 0]]
-        # Columns: x ↦ x - 2 v <x, v> / <v, v>, and <v, v> = sign.
-        return t - 2 * sign * torch.outer(v, self.form.apply(v).conj()) @ t
 
     def _determinant_sign(self, t: Tensor, sign: int) -> Tensor:
         basis = self._eigenspaces[sign].to(t)
         return torch.linalg.slogdet(basis.mT @ t @ basis).sign.real
-
-
-def _eigenspaces(form: BilinearForm, d: int) -> dict[int, Tensor]:
-    """Orthonormal columns of the ±1 eigenspaces of J; empty where no determinant is a sign."""
-    if form.sesquilinear or form.symmetry != 1:
-        return {}
-    values, vectors = torch.linalg.eigh(form.matrix(d, dtype=torch.float64))
-    spaces = {sign: vectors[:, values.sign() == sign] for sign in (1, -1)}
-    return {sign: basis for sign, basis in spaces.items() if basis.shape[1]}

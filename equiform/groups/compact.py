@@ -6,27 +6,19 @@ import torch
 from torch import Tensor
 
 from equiform.forms import EuclideanForm
+from equiform.groups._base import Fit
 from equiform.groups.classical import ClassicalGroup
+from equiform.groups.fit.polar import polar_factor
 from equiform.groups.moments import Moments
-from equiform.groups.polar import polar_factor
 
 
 class CompactGroup(ClassicalGroup):
-    """O(d) or U(n): every polar factor exists and Wahba's problem has a closed form.
-
-    Args:
-        form: a definite form, J = ±I.
-        d: the dimension.
-    """
-
-    @property
-    def _special(self) -> bool:
-        return bool(self._pinned)
+    """O(d) or U(n), of a definite form J = ±I: every best fit is in closed form."""
 
     def polar(self, m: Tensor) -> Tensor:
         """Nearest group element in the Frobenius norm, differentiable in ``m``."""
         self._check_matrix(m, "m")
-        return polar_factor(m, special=self._special)[0]
+        return polar_factor(m, special=bool(self._pinned))[0]
 
     def balance(self, second_moment: Tensor) -> Tensor:
         """The identity; see :meth:`IsometryGroup.balance`."""
@@ -34,31 +26,23 @@ class CompactGroup(ClassicalGroup):
         eye = torch.eye(self.dim, dtype=second_moment.dtype, device=second_moment.device)
         return eye.expand_as(second_moment)
 
-    def _fit(
-        self, moments: Moments, tau: Tensor | None, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
         r"""The polar factor of :math:`\sum_i w_i a_i b_i^σ`, of columns; N^t for rows."""
-        rtol = self.dim * eps
-        t, s = polar_factor(moments.cross.mT, special=self._special, rtol=rtol)
+        rtol, special = self.dim * eps, bool(self._pinned)
+        t, s = polar_factor(moments.cross.mT, special=special, rtol=rtol)
         tol = rtol * s[..., :1]
         rank = (s.abs() > tol).sum(-1)
         # The minimiser is unique where it is differentiable: all s_i + s_j positive, i ≠ j; for
         # the whole of O(d) or U(n) a vanishing s_d leaves a sign or a phase open as well.
-        smallest = s[..., -2:].sum(-1) if self._special and self.dim > 1 else s[..., -1]
-        identifiable = smallest > tol[..., 0]
-        if self._special and self.dim == 1:
-            identifiable = torch.ones_like(identifiable)
+        smallest = s[..., -2:].sum(-1) if special and self.dim > 1 else s[..., -1]
+        identifiable = (smallest > tol[..., 0]) | (special and self.dim == 1)
         if tau is not None:
-            t, _ = polar_factor(moments.anchored(tau).cross.mT, special=self._special)
+            t, _ = polar_factor(moments.anchored(tau).cross.mT, special=special)
         return t, rank, identifiable
 
 
 class SpecialOrthogonal(CompactGroup):
-    """The rotations SO(d).
-
-    Args:
-        d: the dimension.
-    """
+    """The rotations SO(d)."""
 
     _pinned = (1,)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equiform._points import at_least, check_points
 from equiform.forms import sigma
 
 
@@ -40,27 +41,19 @@ class Moments:
         Args:
             source, target: rows B and A, shape ``(..., n, d)``.
             weights: w, nonnegative, shape ``(..., n)``; 1 unless given.
-
-        Raises:
-            ValueError: shapes differ, or a weight is negative.
         """
-        if source.shape != target.shape or source.ndim < 2:
-            raise ValueError(
-                "source and target must have one shape (..., n, d), "
-                f"got {tuple(source.shape)} and {tuple(target.shape)}"
-            )
-        b, a = (x.to(torch.promote_types(x.dtype, torch.float64)) for x in (source, target))
+        check_points(source=source, target=target, empty=True)
+        b, a = at_least(torch.float64, source, target)
         if weights is None:
-            wb, wa, total = b, a, b.real.new_full(b.shape[:-2], b.shape[-2])
-        else:
-            if weights.shape != b.shape[:-1] or (weights < 0).any():
-                raise ValueError(
-                    f"weights must be nonnegative of shape {tuple(b.shape[:-1])}, "
-                    f"got shape {tuple(weights.shape)}"
-                )
-            w = weights.to(b.real.dtype)
-            wb, wa, total = b * w[..., None], a * w[..., None], w.sum(-1)
-        return cls(sigma(wb) @ b, sigma(wb) @ a, sigma(wa) @ a, total)
+            weights = b.real.new_ones(b.shape[:-1])
+        elif weights.shape != b.shape[:-1] or (weights < 0).any():
+            raise ValueError(
+                f"weights must be nonnegative of shape {tuple(b.shape[:-1])}, "
+                f"got shape {tuple(weights.shape)}"
+            )
+        w = weights.to(b.real.dtype)[..., None]
+        wb, wa = sigma(w * b), sigma(w * a)
+        return cls(wb @ b, wb @ a, wa @ a, w.sum((-2, -1)))
 
     @classmethod
     def zeros(
@@ -102,31 +95,42 @@ class Moments:
         return Moments(*map(function, self.parts))
 
     def in_frame(self, frame: Tensor) -> Moments:
-        r"""Moments of the coordinates :math:`x \bar V` of all points in orthonormal columns V."""
+        r"""Moments of the coordinates :math:`x \bar V` of all points, V of shape ``(d, k)``."""
         v = frame.conj()
         p, n, q = (sigma(v) @ m.to(v.dtype) @ v for m in (self.source, self.cross, self.target))
         return Moments(p, n, q, self.weight)
 
     def anchored(self, tau: Tensor) -> Moments:
-        r"""With :math:`τI` added to all three, as by orthogonal points that T does not move.
-
-        Args:
-            tau: τ, nonnegative, shape ``(...)``.
-        """
+        r"""With :math:`τI` added to all three, as by orthogonal points that T does not move."""
         eye = torch.eye(self.dim, dtype=self.source.dtype, device=self.source.device)
         pull = tau[..., None, None] * eye
         return Moments(self.source + pull, self.cross + pull, self.target + pull, self.weight)
+
+    def misfit(self, g: Tensor) -> Tensor:
+        r""":math:`\lVert A - B g\rVert_W^2 - \lVert A\rVert_W^2`, ``(..., d, d) -> (...)``.
+
+        Args:
+            g: acts on rows: :math:`T^t` of a T that acts on columns.
+        """
+        return (g.conj() * (self.source @ g - 2 * self.cross)).real.sum((-2, -1))
 
     def relative_error(self, matrix: Tensor) -> Tensor:
         r""":math:`\lVert A - B T^t\rVert_W / \lVert A\rVert_W` for T, ``(..., d, d) -> (...)``.
 
         A difference of larger numbers, and so rounding below about 1e-8. Not divided where A = 0.
         """
-        g = matrix.to(self.source.dtype).mT
         energy = self.energy
-        fitted = (g.conj() * (self.source @ g - 2 * self.cross)).real.sum((-2, -1))
-        squared = (energy + fitted).clamp_min(0)
-        return torch.where(energy > 0, squared / energy.where(energy > 0, 1), squared).sqrt()
+        squared = (energy + self.misfit(matrix.to(self.source.dtype).mT)).clamp_min(0)
+        return (squared / energy.where(energy != 0, 1)).sqrt()
+
+
+def mean(x: Tensor, weights: Tensor | None) -> Tensor:
+    """Weighted mean of rows, ``(..., n, d) -> (..., 1, d)``."""
+    if weights is None:
+        return x.mean(-2, keepdim=True)
+    w = weights.to(x.dtype)[..., None]
+    total = w.sum(-2, keepdim=True)
+    return (w * x).sum(-2, keepdim=True) / total.where(total != 0, 1)
 
 
 def trace(m: Tensor) -> Tensor:

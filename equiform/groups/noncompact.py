@@ -8,20 +8,16 @@ import torch
 from torch import Tensor
 
 from equiform.forms import sigma
+from equiform.groups._base import Fit
 from equiform.groups.classical import ClassicalGroup
+from equiform.groups.fit.descent import descend, differentiable
+from equiform.groups.fit.polar import newton_polar
+from equiform.groups.fit.starts import balance, cartan, isometry_near, nearest_compact
 from equiform.groups.moments import Moments, trace
-from equiform.groups.polar import newton_polar
-from equiform.groups.starts import balance, cartan, isometry_near, nearest_compact
-from equiform.groups.wahba import descend, differentiable
 
 
 class NoncompactGroup(ClassicalGroup):
-    r"""O(p, q) with p, q ≥ 1, Sp(2m, R) and their like: the best fit is found by descent.
-
-    Args:
-        form: the form.
-        d: the dimension.
-    """
+    r"""O(p, q) with p, q ≥ 1, Sp(2m, R) and their like: the best fit is found by descent."""
 
     def polar(self, m: Tensor) -> Tensor:
         """Generalised polar factor by Newton's iteration; see :meth:`IsometryGroup.polar`."""
@@ -39,9 +35,7 @@ class NoncompactGroup(ClassicalGroup):
         self._check_matrix(second_moment, "second_moment")
         return balance(self.form, _regular(second_moment, trace(second_moment)))
 
-    def _fit(
-        self, moments: Moments, tau: Tensor | None, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
         """Descent from several starts and across the components."""
         rank, identifiable = self._determined(moments, eps)
         batch = moments.source.shape[:-2]
@@ -84,10 +78,9 @@ class NoncompactGroup(ClassicalGroup):
         size = trace(moments.source)
         p, n, q = (_regular(m, size) for m in (moments.source, moments.cross, moments.target))
         estimate = torch.linalg.solve(p, n)
-        witt_index = (self.dim - int(form.matrix(self.dim).trace().abs())) // 2
         h_b, h_a = balance(form, p), balance(form, q)
         starts = [
-            cartan(form, estimate, witt_index),
+            cartan(form, estimate, min(form.signature(self.dim))),
             h_b @ nearest_compact(form, h_b @ n @ h_a) @ form.adjoint(h_a),
             isometry_near(form, estimate),
         ]
@@ -138,12 +131,11 @@ class NoncompactGroup(ClassicalGroup):
         if self._eigenspaces:
             # A hyperplane leaves the reflection along its normal v, unless that is null or changes
             # a sign that the subgroup holds.
-            v = vectors[..., 0]
-            square = self.form.inner(v, v)
-            held = torch.zeros_like(identifiable)
+            square = self.form.inner(vectors[..., 0], vectors[..., 0])
+            held = square.abs() < 1e-7
             for sign in self._pinned:
                 held = held | (sign * square > 0)
-            identifiable = identifiable | ((rank == self.dim - 1) & (held | (square.abs() < 1e-7)))
+            identifiable = identifiable | ((rank == self.dim - 1) & held)
         return rank, identifiable
 
 

@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from equiform.forms import MinkowskiForm
-from equiform.groups._svd import svd
+from equiform.groups._base import Fit
+from equiform.groups.fit._svd import svd
+from equiform.groups.fit.polar import polar_factor
 from equiform.groups.moments import Moments
 from equiform.groups.noncompact import NoncompactGroup
-from equiform.groups.polar import polar_factor
 
 
 class Orthochronous(NoncompactGroup):
@@ -26,9 +27,6 @@ class Orthochronous(NoncompactGroup):
     which treats all points alike, wherever they lie; in the coordinates the farthest would decide.
     The same is done wherever this maximum exists, as for future timelike vectors it does. Other
     data are fitted by least squares, as ``MinkowskiForm().isometry_group(d)`` does.
-
-    Args:
-        d: dimension of Minkowski space, one time and d - 1 space directions.
     """
 
     _pinned = (-1,)
@@ -36,9 +34,7 @@ class Orthochronous(NoncompactGroup):
     def __init__(self, d: int) -> None:
         super().__init__(MinkowskiForm(), d)
 
-    def _fit(
-        self, moments: Moments, tau: Tensor | None, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
         """Procrustes with respect to the form where it has a solution, descent where not."""
         rank, identifiable = self._determined(moments, eps)
         cross = moments.cross
@@ -63,7 +59,7 @@ class _LorentzProcrustes(torch.autograd.Function):
     the sum by :math:`(σ_i - σ_0)(\cosh η - 1) \le 0`. V's first axis is the leading eigenvector
     of K*K; the complements of the first axes are Euclidean, and there T is a polar factor.
 
-    The derivative is that of :class:`~equiform.groups.polar._PolarFactor` in these frames:
+    The derivative is that of :class:`~equiform.groups.fit.polar._PolarFactor` in these frames:
     :math:`dT = W Ω V^{-1}` with :math:`Ω_{ij} (D_i + D_j) = (Y - Y^*)_{ij}` and
     :math:`Y = W^{-1} dK V`.
     """
@@ -97,7 +93,7 @@ class _LorentzProcrustes(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         form = MinkowskiForm()
         v, w, d, size, solved = ctx.saved_tensors
         sums = d[..., :, None] + d[..., None, :]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given
 
 from equiform import EuclideanForm, HermitianForm, SpecialOrthogonal
-from equiform.groups.polar import polar_factor
+from equiform.groups.fit.polar import polar_factor
 from equiform.testing import matrices
 
 norm = torch.linalg.matrix_norm

@@ -1,26 +1,23 @@
 """The best fit, for every group: exact data, optimality, uniqueness, moments, its derivative."""
 
+from functools import partial
+
 import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import assume, given
 
 from equiform import (
-    DependencyMismatch,
-    EuclideanForm,
-    HermitianForm,
     IndefiniteForm,
     MinkowskiForm,
     Moments,
     Orthochronous,
-    SpecialOrthogonal,
     SymplecticForm,
 )
 from equiform.forms import BilinearForm
 from equiform.groups import NoncompactGroup
-from equiform.groups.wahba import descend
 from equiform.testing import group_elements, matrices
-from tests.cases import GROUPS
+from tests.cases import GROUPS, in_coordinates
 
 norm = torch.linalg.matrix_norm
 every_group = pytest.mark.parametrize("group", [c.group for c in GROUPS], ids=repr)
@@ -42,13 +39,18 @@ def noisy(group, *batch, noise=0.3, rapidity=1.0):
     return b, b @ t.mT + noise * torch.randn_like(b), t
 
 
+def misfit(group, a, b, t):
+    """‖A - B T^t‖ in the coordinates of the form."""
+    return norm(group.form.coordinates(a - b @ t.mT))
+
+
 @every_group
 @pytest.mark.parametrize("rapidity", [0.0, 2.0, 5.0])
 def test_exact_data_are_recovered(group, rapidity):
     b, a, t = noisy(group, 20, noise=0.0, rapidity=rapidity)
     fit = group.recover(b, a)
-    assert (norm(fit.matrix - t) / norm(t)).max() < 1e-9
-    assert fit.residual.max() < 1e-10
+    assert (norm(fit.matrix - t) / norm(t)).max() < 1e-9 * group.condition
+    assert fit.residual.max() < 1e-10 * group.condition
     assert (fit.rank == group.dim).all()
     assert fit.identifiable.all()
     assert group.contains(fit.matrix).all()
@@ -77,15 +79,18 @@ def test_no_other_member_fits_better(group, data):
     assume(norm(a) > 1e-3 and torch.linalg.svdvals(b)[-1] > 1e-2)
     fit = group.recover(b, a)
     assert group.contains(fit.matrix)
-    torch.testing.assert_close(fit.residual, norm(a - b @ fit.matrix.mT) / norm(a))
+    missed = partial(misfit, group, a, b)
+    size = norm(group.form.coordinates(a))
+    torch.testing.assert_close(fit.residual, missed(fit.matrix) / size)
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 2**32)))
     far = group.sample(20, generator=generator, dtype=double(group))
     tangent = torch.randn(20, group.dim, group.dim, generator=generator, dtype=double(group))
     steps = torch.cat([1e-3 * tangent[:10], 0.05 * tangent[10:]])
     near = fit.matrix @ group.exp(group.project_algebra(steps))
     rivals = torch.cat([far, near, t[None]])
-    best = norm(a - b @ fit.matrix.mT)
-    assert (norm(a - b @ rivals.mT) >= best * (1 - 1e-9) - 1e-9 * norm(a)).all()
+    rounding = 1e-9 * group.condition
+    best = missed(fit.matrix)
+    assert (missed(rivals) >= best * (1 - rounding) - rounding * size).all()
 
 
 @every_group
@@ -130,7 +135,8 @@ def test_arguments_are_checked():
 def test_an_anchor_pulls_to_the_identity_where_data_are_silent(group):
     b, a, _ = noisy(group)
     eye = torch.eye(group.dim, dtype=double(group))
-    close, far = (norm(group.recover(b, a, anchor=tau).matrix - eye) for tau in (1e3, 1e-3))
+    fits = [group.recover(b, a, anchor=tau).matrix for tau in (1e3, 1e-3)]
+    close, far = (norm(in_coordinates(group, t) - eye) for t in fits)
     assert close < 0.05 or far < 0.05
     silent = torch.zeros(4, group.dim, dtype=double(group))
     fit = group.recover(silent, silent, anchor=0.1)
@@ -144,15 +150,15 @@ def test_an_anchored_fit_to_few_points_is_the_penalised_minimum(group):
     d = group.dim
     b, a = (x[: (d + 1) // 2] for x in noisy(group)[:2])
     fit = group.recover(b, a, anchor=0.2)
-    tau = 0.2 * b.abs().square().sum() / d
+    tau = 0.2 * group.form.coordinates(b).abs().square().sum() / d
 
     def penalised(t):
-        eye = torch.eye(d, dtype=t.dtype)
-        return norm(a - b @ t.mT).square() + tau * norm(t - eye).square()
+        moved = in_coordinates(group, t) - torch.eye(d, dtype=t.dtype)
+        return misfit(group, a, b, t).square() + tau * norm(moved).square()
 
     tangent = group.project_algebra(torch.randn(20, d, d, dtype=double(group)))
     near = fit.matrix @ group.exp(0.01 * tangent)
-    assert (penalised(near) >= penalised(fit.matrix) * (1 - 1e-12)).all()
+    assert (penalised(near) >= penalised(fit.matrix) * (1 - 1e-12 * group.condition)).all()
 
 
 @every_group
@@ -219,77 +225,3 @@ def test_few_points_whose_grams_nearly_agree_are_fitted_by_members(group, noise)
         a = b @ t.mT
         fit = group.recover(b, a + noise * torch.randn_like(a))
         assert group.contains(fit.matrix).all()
-
-
-def test_degenerate_data_are_not_identifiable_and_extend_refuses_them():
-    lorentz, symplectic = MinkowskiForm().isometry_group(3), SymplecticForm().isometry_group(4)
-    u = torch.tensor([[1.0, 1.0, 0.0]], dtype=torch.float64)
-    e = torch.eye(4, dtype=torch.float64)
-    pairs = [
-        (lorentz, u, 0 * u),
-        (lorentz, torch.cat([u, u]), torch.cat([u, 2 * u])),
-        (symplectic, e[:2], e[[0, 0]]),
-    ]
-    for group, b, a in pairs:
-        torch.testing.assert_close(group.form.gram(b), group.form.gram(a))
-        assert not group.recover(b, a).identifiable
-        with pytest.raises(DependencyMismatch):
-            group.extend(b, a)
-
-
-def test_a_hyperplane_is_enough_where_its_reflection_is_excluded():
-    """Points of a hyperplane fix T up to the reflection along its normal, unless that is null."""
-    full, forward = MinkowskiForm().isometry_group(3), Orthochronous(3)
-    points = torch.randn(9, 3, dtype=torch.float64)
-    for normal, in_full, in_forward in [
-        ([1.0, 0.0, 0.0], False, True),  # timelike: its reflection turns time around
-        ([0.0, 1.0, 0.0], False, False),
-        ([1.0, 1.0, 0.0], True, True),  # null: there is no reflection
-    ]:
-        v = torch.tensor(normal, dtype=torch.float64)
-        b = points - torch.outer(points @ v, v) / (v @ v)
-        # What is Euclidean-orthogonal to v is form-orthogonal to J v, of the same square.
-        t = forward.sample(rapidity=1.0, dtype=torch.float64)
-        for group, expected in ((full, in_full), (forward, in_forward)):
-            fit = group.recover(b, b @ t.mT)
-            assert fit.identifiable == expected
-            assert fit.residual < 1e-9
-            if expected:
-                torch.testing.assert_close(fit.matrix, t, rtol=1e-5, atol=1e-5)
-
-
-@noncompact
-def test_noise_does_not_hide_the_component(group):
-    """Random restarts from every component find nothing better."""
-    b, a, _ = noisy(group, 8, noise=0.0, rapidity=3.0)
-    scale = a.square().mean((-2, -1), keepdim=True).sqrt()
-    a = a + 0.05 * scale * torch.randn_like(a)
-    best = norm(a - b @ group.recover(b, a).matrix.mT)
-    for _ in range(5):
-        start = group.sample(8, rapidity=3.0, dtype=double(group))
-        # Anchored at a random element, then released: a descent of its own from far away.
-        moved = b @ start.mT
-        rival = norm(a - moved @ group.recover(moved, a).matrix.mT)
-        assert (rival >= best * (1 - 1e-3)).all()
-
-
-def test_the_right_component_is_found_where_noise_drowns_what_is_contracted():
-    """Without a look into the other components, a fifth of these trials end in a wrong one."""
-    group = IndefiniteForm(4, 4).isometry_group(8)
-    assert isinstance(group, NoncompactGroup)
-    b, a, t = noisy(group, 100, noise=0.0, rapidity=5.0)
-    a = a + 0.1 * a.square().mean((-2, -1), keepdim=True).sqrt() * torch.randn_like(a)
-    moments = Moments.of(b, a)
-    flips = torch.ones(4, 8, dtype=torch.float64)
-    flips[1::2, 0] = flips[2:, -1] = -1  # one reflection in each eigenspace, or both
-    rivals = [descend(group.form, moments, t.mT * flip, steps=60)[0] for flip in flips]
-    errors = torch.stack([norm(a - b @ g) for g in [group.recover(b, a).matrix.mT, *rivals]])
-    assert (errors[0] <= errors.amin(0) * (1 + 1e-3)).double().mean() >= 0.95
-
-
-def test_special_orthogonal_groups_stay_special():
-    b = torch.randn(9, 3, dtype=torch.float64)
-    fit = SpecialOrthogonal(3).recover(b, -b)
-    torch.testing.assert_close(torch.linalg.det(fit.matrix), torch.ones((), dtype=torch.float64))
-    assert not HermitianForm().isometry_group(3).recover(*[b[:2] + 0j] * 2).identifiable
-    assert EuclideanForm().isometry_group(3).recover(b, -b).residual < 1e-14

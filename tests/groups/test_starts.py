@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from equiform.groups import NoncompactGroup
-from equiform.groups.starts import balance, cartan, isometry_near, nearest_compact
+from equiform.groups.fit.starts import balance, cartan, isometry_near, nearest_compact
 from tests.cases import GROUPS
 
 norm = torch.linalg.matrix_norm

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from equiform.forms import BilinearForm, sigma
-from equiform.groups._svd import svd
+from equiform.groups.fit._svd import svd
 
 
 class _PolarFactor(torch.autograd.Function):
@@ -42,7 +42,7 @@ class _PolarFactor(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         u, s, vh, tol = ctx.saved_tensors
         k = sigma(u) @ grad @ sigma(vh)
         sums = s[..., :, None] + s[..., None, :]
@@ -94,13 +94,7 @@ def newton_polar(form: BilinearForm, m: Tensor, *, max_steps: int = 60) -> Tenso
     elsewhere the result is not a group element, which the caller must check (Higham, Mackey,
     Mackey & Tisseur, SIAM J. Matrix Anal. Appl. 2005, Theorem 5.2).
 
-    Args:
-        form: the form on the last axis.
-        m: invertible matrices, shape ``(..., d, d)``.
-        max_steps: bound on the iterations; 5 to 10 are usual.
-
-    Returns:
-        Shape ``(..., d, d)``; not finite where ``m`` is singular.
+    Not finite where ``m``, of shape ``(..., d, d)``, is singular; 5 to 10 steps are usual.
     """
     y = m
     for _ in range(max_steps):

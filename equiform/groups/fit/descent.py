@@ -100,11 +100,6 @@ def project_algebra(form: BilinearForm, m: Tensor) -> Tensor:
     return (m - form.adjoint(m)) / 2
 
 
-def misfit(moments: Moments, g: Tensor) -> Tensor:
-    r""":math:`\lVert A - B g\rVert^2 - \lVert A\rVert^2` from moments, shape ``(...)``."""
-    return (g.conj() * (moments.source @ g - 2 * moments.cross)).real.sum((-2, -1))
-
-
 def descend(
     form: BilinearForm, moments: Moments, g: Tensor, *, steps: int, newton: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -121,7 +116,7 @@ def descend(
     Returns:
         Group elements, shape ``(k, d, d)``, and their misfits ``(k,)``.
     """
-    g, value = g.clone(), misfit(moments, g)
+    g, value = g.clone(), moments.misfit(g)
     scale = moments.energy + trace(moments.source)
     scale = scale.where(scale > 0, 1)
     mu = torch.zeros_like(value)
@@ -137,7 +132,7 @@ def descend(
         else:
             xi = here.lyapunov(-here.gradient, damping)
         trial = g[active] @ matrix_exp(xi)
-        reached = misfit(own, trial)
+        reached = own.misfit(trial)
         # Equal up to rounding counts: near the end the last digits of g are below those of f.
         gain = (value[active] - reached) / scale[active]
         eps = torch.finfo(gain.dtype).eps
@@ -176,7 +171,7 @@ class _Minimiser(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         p, n, g = ctx.saved_tensors
         here = _Expansion.at(ctx.form, p, n, g)
         right = project_algebra(ctx.form, sigma(g) @ grad)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from equiform.forms import BilinearForm, sigma
-from equiform.groups._base import DependencyMismatch
+from equiform.groups.recovery import DependencyMismatch
 
 
 class Extension(NamedTuple):

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from equiform.forms import BilinearForm, sigma
 from equiform.groups._matrix_exp import matrix_exp
-from equiform.groups._svd import svd
-from equiform.groups.wahba import project_algebra
+from equiform.groups.fit._svd import svd
+from equiform.groups.fit.descent import project_algebra
 
 
 def balance(form: BilinearForm, second_moment: Tensor) -> Tensor:
@@ -26,10 +26,6 @@ def balance(form: BilinearForm, second_moment: Tensor) -> Tensor:
     At the minimum :math:`h S h` commutes with J, where :math:`S = B^σ B`. This says that H = h²
     solves :math:`H S H = J S J^σ`: it is the geometric mean of :math:`S^{-1}` and
     :math:`J S J^σ`. Balancing both B and B g leaves the two apart by an element of K.
-
-    Args:
-        form: the form that h preserves.
-        second_moment: S, positive definite, shape ``(..., d, d)``.
 
     Source: Kempf & Ness (1979) on minimal vectors; Bhatia, Positive Definite Matrices (2007),
         chapter 4, on the mean.
@@ -56,13 +52,8 @@ def cartan(form: BilinearForm, estimate: Tensor, witt_index: int) -> Tensor:
     stretches, contracted by as much. So only the leading singular triples are read; the frames of
     their vectors, made isotropic, are completed by J, and what is left between is fitted within K.
 
-    Args:
-        form: the form.
-        estimate: a rough g, such as the least-squares one, shape ``(..., d, d)``.
-        witt_index: w, the dimension of the largest isotropic subspaces, and how many triples.
-
-    Returns:
-        Shape ``(..., d, d)``, in the group wherever the leading frames are well defined.
+    They are ``witt_index``, the dimension of the largest isotropic subspaces. The result is in the
+    group wherever the leading frames are well defined.
     """
     u, s, vh = svd(estimate)
     left = _isotropic_pair(form, u[..., :witt_index])
@@ -92,11 +83,12 @@ def _isotropic_pair(form: BilinearForm, frame: Tensor) -> Tensor:
 
     [F, J F] intertwines the standard J of 2w dimensions with J, and so does its polar factor.
     """
+    w, pair = frame.shape[-1], frame
     for _ in range(2):  # as in nearest_compact
+        frame = pair[..., :w]
         image = form.symmetry * form.apply(frame.mT).mT
         u, _, vh = torch.linalg.svd(torch.cat([frame, image], dim=-1), full_matrices=False)
         pair = u @ vh
-        frame = pair[..., : frame.shape[-1]]
     return pair
 
 

@@ -1,0 +1,174 @@
+"""Groups that act in frames of their own, such as that of a form in another basis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from equiform.forms import BilinearForm, isometry_group, sigma
+from equiform.groups._base import Fit, IsometryGroup, Signs
+from equiform.groups.moments import Moments
+
+
+class Part(NamedTuple):
+    """A group that acts on the coordinates V y of columns y.
+
+    Attributes:
+        group: the group.
+        into: V, shape ``(k, d)``, in double precision.
+        back: U with V U = I, shape ``(d, k)``; V^σ where the frame is orthonormal.
+    """
+
+    group: IsometryGroup
+    into: Tensor
+    back: Tensor
+
+    def on(self, x: Tensor) -> Part:
+        """The part on the device of x."""
+        return Part(self.group, self.into.to(x.device), self.back.to(x.device))
+
+    def block(self, m: Tensor) -> Tensor:
+        """V m U of a matrix, in double precision."""
+        own = self.on(m)
+        return own.into @ m.to(torch.promote_types(m.dtype, own.into.dtype)) @ own.back
+
+
+class GroupOfParts(IsometryGroup):
+    r"""The :math:`T = \sum_k U_k T_k V_k` of groups that act in frames, which span the space.
+
+    What depends on a norm, such as a fit or the rapidity of samples, is that of the coordinates. A
+    complex frame of a real space stands for itself and its conjugate: the part is then the real
+    2k-dimensional space on which the group acts as U(k).
+    """
+
+    _parts: list[Part]
+
+    @property
+    def condition(self) -> float:
+        """The largest of the parts: the square of the condition number of a frame."""
+        return max(p.group.condition * _condition(p) ** 2 for p in self._parts)
+
+    @property
+    def num_signs(self) -> int:
+        """The signs of the parts, one after the other."""
+        return sum(part.group.num_signs for part in self._parts)
+
+    def _sample(
+        self, batch: tuple[int, ...], rapidity: float | Tensor, signs: Signs, **source: Any
+    ) -> Tensor:
+        blocks, first = [], 0
+        for part in self._parts:
+            last = first + part.group.num_signs
+            own = None if signs is None else signs[first:last]
+            blocks.append(part.group._sample(batch, rapidity, own, **source))
+            first = last
+        return self._assemble(blocks)
+
+    def component(self, t: Tensor) -> Tensor:
+        """Signs of the parts, ``(..., d, d) -> (..., num_signs)``."""
+        self._check_matrix(t, "t")
+        signs = [part.group.component(part.block(t)) for part in self._parts]
+        return torch.cat([s.to(t.dtype.to_real()) for s in signs], dim=-1)
+
+    def residual(self, t: Tensor) -> Tensor:
+        """The largest residual of the parts, in their coordinates, shape ``(...)``."""
+        self._check_matrix(t, "t")
+        return torch.stack([part.group.residual(part.block(t)) for part in self._parts]).amax(0)
+
+    def polar(self, m: Tensor) -> Tensor:
+        """Polar factors of the parts' blocks; see :meth:`IsometryGroup.polar`."""
+        self._check_matrix(m, "m")
+        return self._map(lambda group, block: group.polar(block), m)
+
+    def balance(self, second_moment: Tensor) -> Tensor:
+        """Balanced part by part, in their coordinates; see :meth:`IsometryGroup.balance`."""
+        self._check_matrix(second_moment, "second_moment")
+        # h acts on rows, in coordinates y V^t, and so its transpose as T does.
+        blocks = []
+        for part in self._parts:
+            v = part.on(second_moment).into
+            blocks.append(part.group.balance(v.conj() @ second_moment.to(v.dtype) @ v.mT).mT)
+        return self._assemble(blocks).mT.to(second_moment.dtype)
+
+    def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
+        blocks = []
+        for part in self._parts:
+            v = part.on(source).into.mT
+            b, a = (x.to(torch.promote_types(x.dtype, v.dtype)) @ v for x in (source, target))
+            blocks.append(part.group.extend(b, a, rtol=rtol))
+        return self._assemble(blocks)
+
+    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
+        """Part by part: the misfit in the coordinates is the sum of the parts' own."""
+        fits = []
+        for part in self._parts:
+            own = moments.in_frame(sigma(part.on(moments.source).into))
+            fits.append(part.group._fit(own, tau, eps * _condition(part)))
+        matrices, ranks, identifiable = zip(*fits, strict=True)
+        rank = torch.stack([r * self._copies(p) for r, p in zip(ranks, self._parts, strict=True)])
+        return self._assemble(matrices), rank.sum(0), torch.stack(identifiable).all(0)
+
+    def _copies(self, part: Part) -> int:
+        return 2 if part.into.is_complex() and not self.form.sesquilinear else 1
+
+    def _embed(self, part: Part, block: Tensor) -> Tensor:
+        """U block V, and its conjugate where the frame stands for both."""
+        own = part.on(block)
+        whole = own.back @ block.to(own.into.dtype) @ own.into
+        return 2 * whole.real if self._copies(part) == 2 else whole
+
+    def _assemble(self, blocks: Sequence[Tensor]) -> Tensor:
+        """The matrix, in double precision, whose blocks are those of the parts."""
+        whole = [self._embed(part, x) for part, x in zip(self._parts, blocks, strict=True)]
+        return torch.stack(whole).sum(0)
+
+    def _map(self, function: Callable[[IsometryGroup, Tensor], Tensor], m: Tensor) -> Tensor:
+        """Apply ``function`` to every block of m, in the dtype of m."""
+        return self._assemble([function(p.group, p.block(m)) for p in self._parts]).to(m.dtype)
+
+
+class FramedGroup(GroupOfParts):
+    r"""The isometries :math:`T = C^{-t} T_J C^t` of a form that is standard in coordinates x C.
+
+    The algebra's basis and projection, though, are those of the Frobenius norm of T itself.
+    """
+
+    def __init__(self, form: BilinearForm, d: int) -> None:
+        frame = form.frame(d)
+        assert frame is not None
+        self.form: BilinearForm = form  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.dim = d
+        standard = isometry_group(form.standard(), d)
+        self._parts = [Part(standard, frame.mT, torch.linalg.inv(frame.mT))]
+
+    def _basis(self) -> Tensor:
+        """The standard group's basis in these coordinates, orthonormalised."""
+        (part,) = self._parts
+        basis = self._embed(part, part.group._basis())
+        # Over the reals: of complex matrices, too, the algebra is a real space.
+        flat = torch.view_as_real(basis) if basis.is_complex() else basis
+        q = torch.linalg.qr(flat.flatten(1).mT).Q.mT.reshape(flat.shape)
+        return torch.view_as_complex(q) if basis.is_complex() else q
+
+    def _embed(self, part: Part, block: Tensor) -> Tensor:
+        # Solved, which an ill-conditioned frame is worth.
+        c = part.on(block).into
+        return torch.linalg.solve(c, block.to(c.dtype) @ c)
+
+    def project_algebra(self, m: Tensor) -> Tensor:
+        """Frobenius-nearest element of the Lie algebra, shape ``(..., d, d)``."""
+        self._check_matrix(m, "m")
+        s = self.form.matrix(self.dim, dtype=self._parts[0].into.dtype, device=m.device).conj()
+        values, vectors = torch.linalg.eigh(s if self.form.symmetry == 1 else 1j * s)
+        # In the eigenbasis X* = -X reads x_ij = -(v_j / v_i) conj(x_ji), entry by entry.
+        own = sigma(vectors) @ m.to(vectors.dtype) @ vectors
+        ratio = values[:, None] / values
+        nearest = vectors @ ((own - ratio * sigma(own)) / (1 + ratio.square())) @ sigma(vectors)
+        return (nearest if m.is_complex() else nearest.real).to(m.dtype)
+
+
+def _condition(part: Part) -> float:
+    return float(torch.linalg.cond(part.into))

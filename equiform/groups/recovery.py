@@ -1,0 +1,57 @@
+"""What a fit gives: the group element, how well it fits, and whether there is only one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from equiform.forms import Form
+from equiform.groups.moments import Moments
+
+
+class DependencyMismatch(ValueError):  # noqa: N818 - the field's name, and the public one
+    """No group element carries source to target: their dependencies or Grams differ."""
+
+
+class Recovery(NamedTuple):
+    r"""The group element that carries one set of points to another best.
+
+    Attributes:
+        matrix: T, acting on columns (rows transform as ``x @ T.mT``), shape ``(..., d, d)``.
+        residual: :math:`\lVert A - B T^t\rVert_F / \lVert A\rVert_F`, rows weighted where the fit
+            was, in the coordinates of the form, shape ``(...)``.
+        rank: numerical rank of what ties T down, shape ``(...)``: the cross-moment of the points
+            for compact groups, the lesser of the ranks of source and target for others.
+        identifiable: whether the points leave one T only, shape ``(...)``. On a group that is not
+            compact a best T need not exist, where points can be carried ever closer by ever larger
+            rapidities; T is then one that comes close.
+    """
+
+    matrix: Tensor
+    residual: Tensor
+    rank: Tensor
+    identifiable: Tensor
+
+
+def relative_error(form: Form, a: Tensor, fitted: Tensor) -> Tensor:
+    r""":math:`\lVert A - F\rVert / \lVert A\rVert` in the form's coordinates; 0 / 0 is 0."""
+    difference, norm = (torch.linalg.matrix_norm(form.coordinates(x)) for x in (a - fitted, a))
+    return torch.where(norm > 0, difference / norm.where(norm > 0, 1), difference)
+
+
+def in_coordinates(form: Form, moments: Moments) -> Moments:
+    """Moments of the points in the form's coordinates."""
+    frame = form.frame(moments.dim)
+    return moments if frame is None else moments.in_frame(frame.to(moments.source.device).conj())
+
+
+def relative_error_moments(form: Form, moments: Moments, matrix: Tensor) -> Tensor:
+    """:func:`relative_error` of points and what T makes of them, from their moments."""
+    frame = form.frame(moments.dim)
+    if frame is None:
+        return moments.relative_error(matrix)
+    c = frame.to(matrix.device).mT
+    inner = torch.linalg.solve(c, c @ matrix.to(c.dtype), left=False)
+    return in_coordinates(form, moments).relative_error(inner)
