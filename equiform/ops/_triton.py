@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import torch
 from torch import Tensor
 
 from equiform._extras import require
@@ -19,18 +20,13 @@ def triton_is_installed() -> bool:
     return True
 
 
-def triton_runs(x: Tensor) -> bool:
-    """Whether kernels are the natural choice for x: on CUDA, with Triton installed."""
-    return x.is_cuda and triton_is_installed()
+def triton_runs(device: torch.device) -> bool:
+    """Whether kernels are the natural choice on a device: CUDA, with Triton installed."""
+    return device.type == "cuda" and triton_is_installed()
 
 
 def require_triton(x: Tensor) -> None:
-    """Raise unless kernels asked for by name can run on x.
-
-    Raises:
-        ImportError: Triton is not installed.
-        ValueError: x is on a CPU, and not in Triton's interpreter.
-    """
+    """Raise unless kernels asked for by name can run on x."""
     triton = require("triton", extra="triton")
     if not x.is_cuda and not triton.knobs.runtime.interpret:
         raise ValueError(

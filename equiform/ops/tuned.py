@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
 import torch
 from torch import Tensor
+
+from equiform._files import write_json
 
 T = TypeVar("T")
 
@@ -25,41 +27,37 @@ class Tuned(Generic[T]):
 
     Attributes:
         entries: all that the file holds, parsed.
+        measured: within :meth:`using`, what holds on every device.
     """
 
     def __init__(self, file: Path, parse: Callable[[Any], T], *, default: str) -> None:
         self.file = file
         self.parse = parse
         self._default = default
-        self.entries = {name: parse(entry) for name, entry in self._read().items()}
-        self._only: T | None = None
+        self.entries = {name: parse(entry) for name, entry in _read(file).items()}
+        self.measured: T | None = None
 
     def of(self, device: torch.device) -> T:
         """What holds on a device."""
-        if self._only is not None:
-            return self._only
-        for name in (device_name(device), device.type):
-            if name in self.entries:
-                return self.entries[name]
-        return self.entries[self._default]
+        if self.measured is not None:
+            return self.measured
+        names = device_name(device), device.type, self._default
+        return next(self.entries[name] for name in names if name in self.entries)
 
     @contextmanager
-    def using(self, entry: Any) -> Iterator[None]:
+    def using(self, entry: Any) -> Generator[None]:
         """Within, an entry that is not in the file holds on every device: to measure it."""
-        before, self._only = self._only, self.parse(entry)
+        before, self.measured = self.measured, self.parse(entry)
         try:
             yield
         finally:
-            self._only = before
+            self.measured = before
 
     def write(self, name: str, entry: Any, file: Path | None = None) -> None:
         """Put the entry of a device into the file, or into a copy of it elsewhere."""
         self.parse(entry)  # what cannot be read is not written
-        table = self._read(file) | {name: entry}
-        (file or self.file).write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-
-    def _read(self, file: Path | None = None) -> dict[str, Any]:
-        return json.loads((file or self.file).read_text(encoding="utf-8"))
+        file = file or self.file
+        write_json(file, _read(file) | {name: entry})
 
 
 class Launch(Tuned[dict[str, list[tuple[float, T]]]]):
@@ -67,13 +65,18 @@ class Launch(Tuned[dict[str, list[tuple[float, T]]]]):
 
     Args:
         file: the JSON; within a dtype narrow before wide.
-        make: makes the parameters of an entry's last level.
+        configs: NamedTuple of the parameters of each kernel, themselves NamedTuples.
     """
 
-    def __init__(self, file: Path, make: Callable[[dict[str, Any]], T]) -> None:
+    def __init__(self, file: Path, configs: type[T]) -> None:
+        kinds = get_type_hints(configs)
+
         def parse(entry: Any) -> dict[str, list[tuple[float, T]]]:
             return {
-                dtype: [(float(widest), make(kernels)) for widest, kernels in by_width.items()]
+                dtype: [
+                    (float(widest), configs(**{name: kinds[name](**x[name]) for name in kinds}))
+                    for widest, x in by_width.items()
+                ]
                 for dtype, by_width in entry.items()
             }
 
@@ -86,11 +89,11 @@ class Launch(Tuned[dict[str, list[tuple[float, T]]]]):
         return next(configs for widest, configs in table if x.shape[-1] <= widest)
 
 
-def device_name(device: torch.device) -> str:
-    """Name of a GPU, such as ``NVIDIA H200``; the type of any other device."""
-    return _gpu_name(device.index) if device.type == "cuda" else device.type
+def _read(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 @functools.cache
-def _gpu_name(index: int | None) -> str:
-    return torch.cuda.get_device_name(index)
+def device_name(device: torch.device) -> str:
+    """Name of a GPU, such as ``NVIDIA H200``; the type of any other device."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

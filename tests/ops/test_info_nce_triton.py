@@ -12,7 +12,7 @@ from equiform.ops import log_partition
 from equiform.ops.info_nce import tiled
 
 pytest.importorskip("triton")
-from equiform.ops.info_nce import triton_kernels
+from equiform.ops.info_nce.triton import kernels as triton_kernels
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}

@@ -1,14 +1,10 @@
 """The Triton kernels of the Gram difference against its definition in float64.
 
 On a GPU they are compiled; elsewhere they run in Triton's interpreter, which checks indices, masks
-and reductions but neither precision nor whether the compiler accepts them. The last test compiles
-them for a GPU, which needs none.
+and reductions but neither precision nor whether the compiler accepts them: test_triton_compiler.py.
 """
 
 import itertools
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -17,8 +13,8 @@ from triton.runtime.interpreter import InterpretedFunction
 
 from equiform import EuclideanForm, IndefiniteForm, MinkowskiForm, SymplecticForm
 from equiform.ops.gram_difference import reference
-from equiform.ops.gram_difference.signed_permutation import lower
-from equiform.ops.gram_difference.triton_config import (
+from equiform.ops.gram_difference.problem import Problem
+from equiform.ops.gram_difference.triton.config import (
     LAUNCH,
     Configs,
     ForwardConfig,
@@ -26,11 +22,11 @@ from equiform.ops.gram_difference.triton_config import (
     MomentsConfig,
     SmallConfig,
 )
-from equiform.ops.gram_difference.triton_forward import forward
-from equiform.ops.gram_difference.triton_fused import fused
-from equiform.ops.gram_difference.triton_gram import triton_gram
-from equiform.ops.gram_difference.triton_moments import moments
-from equiform.ops.gram_difference.triton_small import small
+from equiform.ops.gram_difference.triton.forward import forward
+from equiform.ops.gram_difference.triton.fused import fused
+from equiform.ops.gram_difference.triton.gram import triton_gram
+from equiform.ops.gram_difference.triton.moments import moments
+from equiform.ops.gram_difference.triton.small import small
 from tests.cases import FORMS
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -71,7 +67,7 @@ def points(c, n, d, dtype):
 
 
 def keywords(pairs, c, n):
-    """The keywords of a route for a kind of pairs; masks are not symmetric."""
+    """The fields of a problem for a kind of pairs; masks are not symmetric."""
     shape = {"mask": (n, n), "masks": (c, n, n)}.get(pairs)
     mask = None if shape is None else torch.rand(shape, device=DEVICE) < 0.6
     return {"exclude_diagonal": pairs in ("off_diagonal", "masks"), "mask": mask}
@@ -84,8 +80,8 @@ def by_autograd(a, b, form, **pairs):
 
 
 def operator(form, a):
-    (j,) = lower(form, a.shape[-1], a.dtype, a.device)
-    return j.simplified()
+    ((*_, (j,)),) = form.products(a)
+    return j
 
 
 def assert_near(results, expected, dtype):
@@ -101,16 +97,13 @@ def assert_near(results, expected, dtype):
 
 def check(a, b, form, *, config=TINY, **pairs):
     """Every kernel of D that can take the shape, with and without gradients."""
-    j = operator(form, a)
+    problem = Problem(a, b, operator(form, a), **pairs)
     expected = by_autograd(a, b, form, **pairs)
     copies = a.clone(), b.clone()
-    results = fused(a, b, j, config=config.fused, **pairs)
-    assert_near(results, expected, a.dtype)
-    loss = forward(a, b, j, config=config.forward, **pairs)
-    assert_near([loss], expected[:1], a.dtype)
+    assert_near(fused(problem, config.fused), expected, a.dtype)
+    assert_near([forward(problem, config.forward)], expected[:1], a.dtype)
     if a.shape[1] <= 64:
-        results = small(a, b, j, need_grad=True, config=config.small, **pairs)
-        assert_near(results, expected, a.dtype)
+        assert_near(small(problem, config.small), expected, a.dtype)
     assert torch.equal(a, copies[0])
     assert torch.equal(b, copies[1])
 
@@ -122,7 +115,7 @@ REAL_FORMS = [case for case in FORMS if not case.form.sesquilinear]
 @pytest.mark.parametrize("pairs", ["all", "masks"])
 def test_every_form(case, pairs, dtype):
     a, b = points(2, 19, case.dim, dtype)
-    check(a, b, case.form, **keywords(pairs, 2, 19))
+    check(a, b, case.form.standard(), **keywords(pairs, 2, 19))
 
 
 def grid(ns, ds):
@@ -217,7 +210,7 @@ def test_programs_of_several_tiles(programs):
     a, b = points(2, 50, 6, torch.float64)
     j = operator(SymplecticForm(), a)
     pairs = keywords("masks", 2, 50)
-    loss = forward(a, b, j, config=TINY.forward, max_programs=programs, **pairs)
+    loss = forward(Problem(a, b, j, **pairs), TINY.forward, max_programs=programs)
     assert_near([loss], by_autograd(a, b, SymplecticForm(), **pairs)[:1], torch.float64)
 
 
@@ -227,13 +220,13 @@ def test_route(c, n, need_grad, dtype):
     form = SymplecticForm()
     a, b = points(c, n, 4, dtype)
     pairs = keywords("masks", c, n)
-    results = triton_gram(a, b, operator(form, a), need_grad=need_grad, **pairs)
+    problem = Problem(a, b, operator(form, a), need_grad=need_grad, **pairs)
+    results = triton_gram(problem)
     expected = by_autograd(a, b, form, **pairs)
     if not need_grad:
         expected = expected[0], *expected[0].new_empty(2, 0)
     assert_near(results, expected, dtype)
-    again = triton_gram(a, b, operator(form, a), need_grad=need_grad, **pairs)
-    assert all(map(torch.equal, results, again))
+    assert all(map(torch.equal, results, triton_gram(problem)))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # numpy, in the interpreter
@@ -247,9 +240,9 @@ def test_pairs_left_out_hide_what_is_not_finite_and_no_others_do(value, n):
     a[0, 7, 1] = value
     mask = kept[:, None] & kept
     for need_grad in (False, True):
-        call = {"exclude_diagonal": False, "need_grad": need_grad}
-        assert_near([triton_gram(a, b, j, mask=mask, **call)[0]], [expected], a.dtype)
-        assert not triton_gram(a, b, j, mask=None, **call)[0].isfinite()
+        problem = Problem(a, b, j, mask, need_grad=need_grad)
+        assert_near([triton_gram(problem)[0]], [expected], a.dtype)
+        assert not triton_gram(problem._replace(mask=None))[0].isfinite()
 
 
 @pytest.mark.parametrize(("n", "d", "splits"), [(1, 1, 1), (5, 3, 4), (37, 18, 3), (130, 9, None)])
@@ -282,72 +275,3 @@ def test_the_table_has_an_entry_for_every_size():
     for dtype, d in itertools.product((torch.float32, torch.float64), (1, 32, 33, 128, 10**6)):
         configs = LAUNCH.configs_for(torch.empty(0, d, dtype=dtype))
         assert configs.fused.width <= 32 or d > 32
-
-
-COMPILE = """
-import sys, torch, triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
-from equiform.ops.gram_difference import triton_forward, triton_fused, triton_moments, triton_small
-from equiform.ops.gram_difference.triton_config import LAUNCH
-
-DOUBLE = {"partials", "workspace", "moments"}
-POINTERS = {"a", "b", "sign", "grad_a", "grad_b"}
-
-def compile_kernel(kernel, dtype, config, none, constants):
-    def type_of(name):
-        if name in none or name in constants:
-            return "constexpr"
-        if name in POINTERS or (name == "partials" and kernel is triton_small._small_kernel):
-            return f"*{dtype}"
-        return {"index": "*i64", "mask": "*u8"}.get(name, "*fp64" if name in DOUBLE else "i32")
-
-    constants = constants | dict.fromkeys(none)
-    names = kernel.arg_names
-    constants = {name: value for name, value in constants.items() if name in names}
-    signature = {name: type_of(name) for name in names}
-    source = ASTSource(kernel, signature, {(names.index(k),): v for k, v in constants.items()})
-    options = {"num_warps": config.num_warps, "num_stages": config.num_stages}
-    binary = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
-    assert binary.asm["cubin"]
-
-whole = sys.argv[1] == "whole"
-entries = [
-    ({"float32": "fp32", "float64": "fp64"}[dtype], configs)
-    for entry in LAUNCH.entries.values()
-    for dtype, by_width in entry.items()
-    for _, configs in by_width
-]
-for dtype, configs in entries if whole else entries[-1:]:
-    for none in ({"index", "sign", "mask"}, set()) if whole else (set(),):
-        flags = {"EXCLUDE_DIAGONAL": not none}
-        c = configs.small
-        blocks = {"BLOCK_M": c.rows, "BLOCK_N": 64, "BLOCK_D": c.depth, "PRECISION": "ieee"}
-        for grads in (set(), {"grad_a", "grad_b"}) if whole else (set(),):
-            compile_kernel(triton_small._small_kernel, dtype, c, none | grads, flags | blocks)
-        c = configs.fused
-        blocks |= {"BLOCK_M": c.rows, "BLOCK_N": c.columns, "BLOCK_D": c.depth, "BLOCK_G": c.width}
-        compile_kernel(triton_fused._fused_kernel, dtype, c, none, flags | blocks)
-        c = configs.forward
-        blocks |= {"BLOCK_M": c.side, "BLOCK_D": c.depth}
-        compile_kernel(triton_forward._forward_kernel, dtype, c, none, flags | blocks)
-    c = configs.moments
-    blocks = {"BLOCK": c.side, "BLOCK_N": c.points}
-    # One point of one coordinate: Triton takes arguments that are 1 for constants.
-    for ones in ({}, {"n": 1, "d": 1, "points": 1, "splits": 1, "a_row": 1}) if whole else ({},):
-        compile_kernel(triton_moments._partial_kernel, dtype, c, set(), blocks | ones)
-        compile_kernel(triton_moments._reduce_kernel, dtype, c, set(), blocks | ones)
-"""
-
-
-@pytest.mark.parametrize("extent", ["float64", pytest.param("whole", marks=pytest.mark.slow)])
-def test_the_compiler_accepts_the_kernels(extent, tmp_path):
-    """For sm_90, in a process of its own without the interpreter; nothing is run.
-
-    float64 and a mask are where it has refused what the interpreter accepted.
-    """
-    environment = os.environ | {"TRITON_CACHE_DIR": str(tmp_path)}
-    environment.pop("TRITON_INTERPRET", None)
-    command = [sys.executable, "-W", "ignore", "-c", COMPILE, extent]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr[-3000:]

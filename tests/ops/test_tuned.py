@@ -7,8 +7,8 @@ import torch
 
 from equiform.ops import tuned
 from equiform.ops.gram_difference.routes import CROSSOVERS, choose_route
-from equiform.ops.gram_difference.triton_config import LAUNCH as GRAM
-from equiform.ops.info_nce.triton_config import LAUNCH as INFO_NCE
+from equiform.ops.gram_difference.triton.config import LAUNCH as GRAM
+from equiform.ops.info_nce.triton.config import LAUNCH as INFO_NCE
 from equiform.ops.tuned import Tuned
 
 
@@ -22,7 +22,7 @@ def table(tmp_path):
 def test_a_device_has_the_entry_of_its_name_or_of_its_type(table, monkeypatch):
     assert table.of(torch.device("cpu")) == 10
     assert table.of(torch.device("meta")) == 10
-    monkeypatch.setattr(tuned, "_gpu_name", lambda index: ["Card A", "Card B"][index])
+    monkeypatch.setattr(tuned, "device_name", lambda d: ["Card A", "Card B"][d.index])
     assert table.of(torch.device("cuda", 0)) == 30
     assert table.of(torch.device("cuda", 1)) == 20
 

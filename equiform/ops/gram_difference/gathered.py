@@ -9,14 +9,10 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from equiform.forms.signed_permutation import SignedPermutation
 from equiform.ops.distributed import world_size
-from equiform.ops.gram_difference.moments import (
-    diagonal_part,
-    from_moments,
-    second_moments,
-    times_moments,
-)
-from equiform.ops.gram_difference.signed_permutation import SignedPermutation
+from equiform.ops.gram_difference.moments import moments
+from equiform.ops.gram_difference.problem import Problem
 
 
 class GatheredMoments(torch.autograd.Function):
@@ -32,22 +28,19 @@ class GatheredMoments(torch.autograd.Function):
         ctx: Any, a: Tensor, b: Tensor, j: SignedPermutation, exclude_diagonal: bool
     ) -> Tensor:
         """Global loss of each chunk."""
-        m = second_moments(a, b)
-        dist.all_reduce(m)
-        loss, grad_moment = from_moments(m, j)
-        grad_a, grad_b = times_moments(a, b, grad_moment.to(a.dtype))
-        if exclude_diagonal:
-            diagonal, diagonal_a, diagonal_b = diagonal_part(a, b, j)
-            dist.all_reduce(diagonal)
-            loss = loss - diagonal
-            grad_a, grad_b = grad_a - diagonal_a, grad_b - diagonal_b
-        ctx.save_for_backward(grad_a, grad_b)
-        return loss.clamp_min(0).to(a.dtype)
+        loss, *grads = moments(Problem(a, b, j, None, exclude_diagonal), _total)
+        ctx.save_for_backward(*grads)
+        return loss
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """World size times the derivative in this rank's rows."""
         grad_a, grad_b = ctx.saved_tensors
         scale = world_size() * g[:, None, None]
         return scale * grad_a, scale * grad_b, None, None
+
+
+def _total(x: Tensor) -> Tensor:
+    dist.all_reduce(x)
+    return x

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from equiform.ops.gram_difference.moments import diagonal_part
-from equiform.ops.gram_difference.signed_permutation import SignedPermutation
+from equiform.ops.gram_difference.moments import less_diagonal
+from equiform.ops.gram_difference.problem import Problem, Solution
 
 
-def gauge(
-    a: Tensor,
-    b: Tensor,
-    j: SignedPermutation,
-    *,
-    exclude_diagonal: bool,
-    mask: Tensor | None,
-    need_grad: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def gauge(problem: Problem) -> Solution:
     r"""Loss and gradients from moments of sum and difference, after a rotation aligns A with B.
 
     The Gram matrix of A does not change when A becomes A R with R orthogonal. Taking the R of
@@ -29,13 +20,8 @@ def gauge(
     has no cancellation: :math:`D^t S` is symmetric after Procrustes, so both terms are
     nonnegative. Without the alignment D is of the size of S near convergence too, and nothing is
     gained. The gradients are :math:`4 ΔG A R` turned back by :math:`R^t`, and :math:`-4 ΔG B`.
-
-    Arguments and results are those of :func:`~equiform.ops.gram_difference.gram.gram`.
-
-    Raises:
-        ValueError: a mask is given, or the form is not Euclidean, whose group alone has an
-            alignment by SVD.
     """
+    a, b, j, mask, _, need_grad = problem
     if mask is not None:
         raise ValueError("backend='gauge' sums over all pairs; use 'gram' with a mask")
     if j.index is not None or j.sign is not None:
@@ -54,9 +40,4 @@ def gauge(
         even = torch.bmm(d, ss).baddbmm_(s, ds)
         odd = torch.bmm(d, ds.mT).baddbmm_(s, dd)
         grad_a, grad_b = torch.bmm(even + odd, rotation.mT), odd - even
-    if exclude_diagonal:
-        diagonal, diagonal_a, diagonal_b = diagonal_part(a, b, j)
-        loss = loss - diagonal
-        if need_grad:
-            grad_a, grad_b = grad_a - diagonal_a, grad_b - diagonal_b
-    return loss.clamp_min(0).to(a.dtype), grad_a, grad_b
+    return less_diagonal(problem, loss, grad_a, grad_b)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from equiform.ops.gram_difference.signed_permutation import SignedPermutation
+from equiform.ops.gram_difference.problem import Problem, Solution
 
 #: Rows of a tile. Its buffer is used again and again, so it stays in cache and page-faults once.
 TILE_ROWS = 256
@@ -13,15 +12,7 @@ TILE_ROWS = 256
 SMALL_CHUNK = 128
 
 
-def gram(
-    a: Tensor,
-    b: Tensor,
-    j: SignedPermutation,
-    *,
-    exclude_diagonal: bool,
-    mask: Tensor | None,
-    need_grad: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def gram(problem: Problem) -> Solution:
     r"""Loss :math:`\sum_{ik} m_{ik} D_{ik}^2` of each chunk and its gradients, by tiles of D.
 
     With :math:`D = A J A^t - B J B^t` and :math:`D^t = εD`, moving row i of A moves row and column
@@ -32,32 +23,12 @@ def gram(
 
     so a symmetrised mask S = (M + M^t)/2 gives the same loss and ∇A = 4ε (S∘D) A J, and -4ε
     (S∘D) B J for B.
-
-    Args:
-        a, b: real embeddings, shape ``(c, n, d)``.
-        j: the form.
-        exclude_diagonal: leave out the pairs i = k.
-        mask: pairs to keep, bool or weights, shape ``(n, n)`` or ``(c, n, n)``.
-        need_grad: compute the gradients.
-
-    Returns:
-        Losses ``(c,)``, and the gradients of their sum, ``(c, n, d)`` each, or ``(0,)`` if not
-        needed.
     """
-    route = _whole if a.shape[-2] <= SMALL_CHUNK else _tiled
-    return route(a, b, j, exclude_diagonal, mask, need_grad)
-
-
-def _whole(
-    a: Tensor,
-    b: Tensor,
-    j: SignedPermutation,
-    exclude_diagonal: bool,
-    mask: Tensor | None,
-    need_grad: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """All chunks at once, each with its whole D: calls are what small chunks cost."""
-    aj, bj = j.apply(a), j.apply(b)
+    a, b, j, mask, exclude_diagonal, need_grad = problem
+    if a.shape[-2] > SMALL_CHUNK:
+        return _tiled(problem)
+    # All chunks at once, each with its whole D: calls are what small chunks cost.
+    aj, bj = (a, b) if j[:2] == (None, None) else (j.apply(a), j.apply(b))
     difference = torch.bmm(aj, a.mT).baddbmm_(bj, b.mT, alpha=-1)
     if exclude_diagonal:
         difference.diagonal(0, -2, -1).zero_()
@@ -68,19 +39,12 @@ def _whole(
     # With beta=0 the first argument lends its shape only: the product and its scale in one call.
     scale = 4 * j.symmetry
     grad_a = torch.baddbmm(a, kept, aj, beta=0, alpha=scale)
-    grad_b = torch.baddbmm(b, kept, bj, beta=0, alpha=-scale)
-    return losses, grad_a, grad_b
+    return losses, grad_a, torch.baddbmm(b, kept, bj, beta=0, alpha=-scale)
 
 
-def _tiled(
-    a: Tensor,
-    b: Tensor,
-    j: SignedPermutation,
-    exclude_diagonal: bool,
-    mask: Tensor | None,
-    need_grad: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _tiled(problem: Problem) -> Solution:
     """One chunk after the other, TILE_ROWS rows of D at a time."""
+    a, b, j, mask, exclude_diagonal, need_grad = problem
     n = a.shape[-2]
     scale = 4 * j.symmetry
     losses = a.new_zeros(len(a), dtype=torch.float64)

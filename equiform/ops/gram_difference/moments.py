@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from equiform.ops.gram_difference.signed_permutation import SignedPermutation
+from equiform.ops.gram_difference.problem import Problem, Solution
 
 #: Rows that are widened to float64 at a time.
 BLOCK_ROWS = 2048
 
 
-def moments(
-    a: Tensor,
-    b: Tensor,
-    j: SignedPermutation,
-    *,
-    exclude_diagonal: bool,
-    mask: Tensor | None,
-    need_grad: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def moments(problem: Problem, total: Callable[[Tensor], Tensor] | None = None) -> Solution:
     r"""Loss and gradients from second moments, accumulated in float64.
 
     With Z = [A, B], K = diag(J, -J) and M = Z^t Z the difference is D = Z K Z^t, hence
@@ -32,25 +25,27 @@ def moments(
     digit right there, float64 moments have ten more. The gradient's product with Z is taken in the
     dtype of Z.
 
-    Arguments and results are those of :func:`~equiform.ops.gram_difference.gram.gram`.
-
-    Raises:
-        ValueError: a mask is given; moments see all pairs.
+    Args:
+        problem: without a mask; moments see all pairs.
+        total: sums over the ranks that share the chunks; L is then that of all their rows.
     """
+    a, b, j, mask, _, need_grad = problem
     if mask is not None:
         raise ValueError("backend='moments' sums over all pairs; use 'gram' with a mask")
-    m = second_moments(a, b)
-    loss, grad_moment = from_moments(m, j)
-    grad_a, grad_b = a.new_empty(0), b.new_empty(0)
+    m, d = second_moments(a, b), a.shape[-1]
+    m = m if total is None else total(m)
+    # K M K^t: J on both sides, with a minus sign for the off-diagonal blocks.
+    kmk = m
+    for _ in range(2):
+        kmk = torch.cat([j.apply(kmk[..., :d]), -j.apply(kmk[..., d:])], dim=-1).mT
+    # Both M and K M K^t are symmetric, and K^t M K = K M K^t because K^t = ε K.
+    loss = (kmk * m).sum((-2, -1))
+    grad_a, grad_b = (torch.empty_like(x) if need_grad else x.new_empty(0) for x in (a, b))
     if need_grad:
-        grad_a, grad_b = times_moments(a, b, grad_moment.to(a.dtype))
-    if exclude_diagonal:
-        diagonal, diagonal_a, diagonal_b = diagonal_part(a, b, j)
-        loss = loss - diagonal
-        if need_grad:
-            grad_a, grad_b = grad_a.sub_(diagonal_a), grad_b.sub_(diagonal_b)
-    # What is left of a perfect match is rounding, of either sign.
-    return loss.clamp_min(0).to(a.dtype), grad_a, grad_b
+        g = (4 * kmk).to(a.dtype)
+        for grad, half in ((grad_a, g[..., :d]), (grad_b, g[..., d:])):
+            torch.bmm(a, half[:, :d], out=grad).baddbmm_(b, half[:, d:])
+    return less_diagonal(problem, loss, grad_a, grad_b, total)
 
 
 def second_moments(a: Tensor, b: Tensor) -> Tensor:
@@ -69,31 +64,24 @@ def second_moments(a: Tensor, b: Tensor) -> Tensor:
     return m
 
 
-def from_moments(m: Tensor, j: SignedPermutation) -> tuple[Tensor, Tensor]:
-    r"""Loss ``(c,)`` and the matrix :math:`4 K^t M K`, ``(c, 2d, 2d)``, in float64."""
-    d = m.shape[-1] // 2
-    # K M K^t: J on both sides, with a minus sign for the off-diagonal blocks.
-    halves = torch.cat([j.apply(m[..., :d]), -j.apply(m[..., d:])], dim=-1)
-    rows = halves.mT
-    kmk = torch.cat([j.apply(rows[..., :d]), -j.apply(rows[..., d:])], dim=-1).mT
-    # Both M and K M K^t are symmetric, and K^t M K = K M K^t because K^t = ε K.
-    return (kmk * m).sum((-2, -1)), 4 * kmk
-
-
-def times_moments(a: Tensor, b: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    """Both halves of [A, B] g, ``(c, n, d)`` each, for g of shape ``(c, 2d, 2d)``."""
-    d = a.shape[-1]
-    grad_a, grad_b = torch.empty_like(a), torch.empty_like(b)
-    for grad, half in ((grad_a, g[..., :d]), (grad_b, g[..., d:])):
-        torch.bmm(a, half[:, :d], out=grad).baddbmm_(b, half[:, d:])
-    return grad_a, grad_b
-
-
-def diagonal_part(a: Tensor, b: Tensor, j: SignedPermutation) -> tuple[Tensor, Tensor, Tensor]:
-    """What the pairs i = i add to the loss, ``(c,)`` in float64, and to the gradients."""
-    aj, bj = j.apply(a), j.apply(b)
-    # The two inner products agree near convergence, so they are compared in float64.
-    difference = (a.double() * aj).sum(-1) - (b.double() * bj).sum(-1)
-    # ∇ D_ii² = 2 D_ii (1 + ε) a_i J.
-    weight = (2 * (1 + j.symmetry) * difference).to(a.dtype)[..., None]
-    return difference.square().sum(-1), weight * aj, -weight * bj
+def less_diagonal(
+    problem: Problem,
+    loss: Tensor,
+    grad_a: Tensor,
+    grad_b: Tensor,
+    total: Callable[[Tensor], Tensor] | None = None,
+) -> Solution:
+    """A solution over all pairs without the pairs i = i, where the problem excludes them."""
+    a, b, j, _, exclude_diagonal, need_grad = problem
+    if exclude_diagonal:
+        aj, bj = j.apply(a), j.apply(b)
+        # The two inner products agree near convergence, so they are compared in float64.
+        difference = (a.double() * aj).sum(-1) - (b.double() * bj).sum(-1)
+        own = difference.square().sum(-1)
+        loss = loss - (own if total is None else total(own))
+        if need_grad:
+            # ∇ D_ii² = 2 D_ii (1 + ε) a_i J.
+            weight = (2 * (1 + j.symmetry) * difference).to(a.dtype)[..., None]
+            grad_a, grad_b = grad_a - weight * aj, grad_b + weight * bj
+    # What is left of a perfect match is rounding, of either sign.
+    return loss.clamp_min(0).to(a.dtype), grad_a, grad_b

@@ -18,14 +18,7 @@ def gram_difference(
 
     .. math:: L_c = \sum_{ij} m_{ij} |\langle a_i, a_j\rangle - \langle b_i, b_j\rangle|^2
 
-    Args:
-        a, b: embeddings, shape ``(..., n, d)``.
-        form: the product whose Gram matrices are compared.
-        mask: m, of the pairs, shape ``(..., n, n)``.
-        exclude_diagonal: leave out the pairs i = j.
-
-    Returns:
-        Shape ``(...)``, real, in the dtype of the inputs. Memory is O(n²) a chunk.
+    Arguments as in :func:`equiform.ops.gram_difference`, with a mask ``(..., n, n)``; memory O(n²).
     """
     squared = (form.gram(a) - form.gram(b)).abs().square()
     if mask is not None:

@@ -1,5 +1,5 @@
 """The log-partition op: InfoNCE and uniformity before their means."""
 
-from equiform.ops.info_nce.dispatch import log_partition
+from equiform.ops.info_nce.api import Backend, log_partition
 
-__all__ = ["log_partition"]
+__all__ = ["Backend", "log_partition"]

@@ -33,7 +33,7 @@ class GatheredLogPartition(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, weight: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, weight: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """World size times the derivative in this rank's rows."""
         rows, partition = ctx.saved_tensors
         gradient = route(ctx.backend, rows).gradient(

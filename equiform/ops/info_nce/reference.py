@@ -11,14 +11,8 @@ def log_partition(x: Tensor, *, group: int = 1) -> Tensor:
 
     .. math:: \ell_i = \log \sum_{j \notin g(i)} e^{\langle x_i, x_j\rangle}
 
-    g(i) are the ``group`` consecutive rows that row i belongs to, itself among them.
-
-    Args:
-        x: rows, shape ``(m, d)``, m a multiple of ``group``.
-        group: size of the groups.
-
-    Returns:
-        Shape ``(m,)``; -inf where there is no other group. Memory is O(m²).
+    g(i) are the ``group`` consecutive rows that row i belongs to, itself among them. Shapes
+    ``(m, d) -> (m,)``; -inf where there is no other group. Memory is O(m²).
     """
     return of_logits(x @ x.mT, group=group)
 

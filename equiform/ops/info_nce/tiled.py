@@ -47,13 +47,7 @@ def log_partition(x: Tensor, group: int, rows: range) -> Tensor:
 
 
 def gradient(x: Tensor, partition: Tensor, weight: Tensor, group: int, rows: range) -> Tensor:
-    """The sum over j of the module's docstring for some rows, shape ``(len(rows), d)``.
-
-    Args:
-        x: shape ``(m, d)``.
-        partition, weight: ℓ and w of all rows, shape ``(m,)``.
-        group, rows: as in :func:`log_partition`.
-    """
+    """The sum over j of the module's docstring for some rows, from ℓ and w of all, ``(r, d)``."""
     parts, buffers = [], _buffers(2, x, rows, group)
     for i in tiles(rows, len(x), group):
         p, q = _softmax_pair(x, partition, group, i, buffers)

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from equiform.ops.gram_difference.routes import ROUTES, choose_route
-from equiform.ops.gram_difference.signed_permutation import SignedPermutation
+from equiform.forms.signed_permutation import SignedPermutation
+from equiform.ops.gram_difference.problem import Problem
+from equiform.ops.gram_difference.routes import CROSSOVERS, ROUTES, choose
 
 
 def _forward(
@@ -27,39 +28,22 @@ def _forward(
     # Here, not before the op: torch.compile need not see what the choice depends on.
     if route == "auto":
         euclidean = index is None and sign is None
-        route = choose_route(a, masked=mask is not None, euclidean=euclidean)
-    return ROUTES[route](
-        a,
-        b,
-        SignedPermutation(index, sign, symmetry),
-        exclude_diagonal=exclude_diagonal,
-        mask=mask,
-        need_grad=need_grad,
-    )
+        sizes = a.shape[-2:]
+        route = choose(*sizes, a.device, a.dtype, mask is not None, euclidean, CROSSOVERS.measured)
+    j = SignedPermutation(index, sign, symmetry)
+    return ROUTES[route](Problem(a, b, j, mask, exclude_diagonal, need_grad))
 
 
-def _fake(
-    a: Tensor,
-    b: Tensor,
-    index: Tensor | None,
-    sign: Tensor | None,
-    symmetry: int,
-    mask: Tensor | None,
-    exclude_diagonal: bool,
-    route: str,
-    need_grad: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _fake(a: Tensor, b: Tensor, *options: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *_, need_grad = options
     shape = a.shape if need_grad else (0,)
     return a.new_empty(a.shape[0]), a.new_empty(shape), b.new_empty(shape)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    a, b, index, sign, symmetry, mask, exclude_diagonal, _, _ = inputs
-    _, grad_a, grad_b = output
+    a, b, index, sign, ctx.symmetry, mask, ctx.exclude_diagonal, _, _ = inputs
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(a, b, grad_a, grad_b, index, sign, mask)
-    ctx.symmetry = symmetry
-    ctx.exclude_diagonal = exclude_diagonal
+    ctx.save_for_backward(a, b, *output[1:], index, sign, mask)
 
 
 def _backward(ctx: Any, g: Tensor | None, u: Tensor | None, v: Tensor | None) -> Any:
@@ -74,7 +58,7 @@ def _backward(ctx: Any, g: Tensor | None, u: Tensor | None, v: Tensor | None) ->
         j = SignedPermutation(index, sign, ctx.symmetry)
         u = torch.zeros_like(a) if u is None else u
         v = torch.zeros_like(b) if v is None else v
-        ha, hb = _hessian_product(a, b, u, v, j, mask, ctx.exclude_diagonal)
+        ha, hb = _hessian_product(Problem(a, b, j, mask, ctx.exclude_diagonal), u, v)
         da, db = (ha, hb) if da is None or db is None else (da + ha, db + hb)
     return da, db, None, None, None, None, None, None, None
 
@@ -93,40 +77,30 @@ def _vmap(
     # A batch of calls is one call with more chunks.
     size = info.batch_size
 
-    def chunks(x: Tensor, dim: int | None) -> Tensor:
-        x = x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
-        return x.flatten(0, 1)
+    def batched(x: Tensor, dim: int | None) -> Tensor:
+        return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
 
-    c = a.shape[0] if in_dims[0] is None else a.movedim(in_dims[0], 0).shape[1]
+    a, b = batched(a, in_dims[0]), batched(b, in_dims[1])
+    c = a.shape[1]
     if mask is not None:
-        batched = mask.movedim(in_dims[5], 0) if in_dims[5] is not None else mask[None]
-        batched = batched if batched.ndim == 4 else batched[:, None]
-        mask = batched.expand(size, c, *batched.shape[-2:]).flatten(0, 1)
-    results = call(
-        chunks(a, in_dims[0]), chunks(b, in_dims[1]), index, sign, symmetry, mask, *flags
-    )
+        mask = batched(mask, in_dims[5])
+        mask = mask if mask.ndim == 4 else mask[:, None]
+        mask = mask.expand(size, c, *mask.shape[-2:]).flatten(0, 1)
+    results = call(a.flatten(0, 1), b.flatten(0, 1), index, sign, symmetry, mask, *flags)
     split = [x.unflatten(0, (size, c)) if x.numel() else x.expand(size, 0) for x in results]
     return tuple(split), (0, 0, 0)
 
 
-def _hessian_product(
-    a: Tensor,
-    b: Tensor,
-    u: Tensor,
-    v: Tensor,
-    j: SignedPermutation,
-    mask: Tensor | None,
-    exclude_diagonal: bool,
-) -> tuple[Tensor, Tensor]:
+def _hessian_product(problem: Problem, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     r"""Hessian of the summed losses times (u, v), from differentiable torch operations, in float64.
 
     Along (u, v) the difference changes by D' = U J A^t + A J U^t - V J B^t - B J V^t, so ∇A =
     4ε (S∘D) A J changes by 4ε [(S∘D') A J + (S∘D) U J], and likewise for B with the other sign.
     Without a mask the products are taken from the right and nothing n×n is made.
     """
+    a, b, j, mask, exclude_diagonal, _ = problem
     dtype = a.dtype
     a, b, u, v = a.double(), b.double(), u.double(), v.double()
-    j = SignedPermutation(j.index, None if j.sign is None else j.sign.double(), j.symmetry)
     aj, bj, uj, vj = map(j.apply, (a, b, u, v))
     difference = [(aj, a, 1), (bj, b, -1)]
     change = [(uj, a, 1), (aj, u, 1), (vj, b, -1), (bj, v, -1)]

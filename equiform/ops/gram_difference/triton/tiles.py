@@ -10,6 +10,9 @@ and ``sign[index[k]] = ε sign[k]``, so that J can stand wherever it is cheapest
 No kernel needs ε: it cancels.
 """
 
+# Arguments of kernels are pointers and numbers of Triton's own, which have no types here.
+# pyright: reportMissingParameterType=false
+
 import triton
 import triton.language as tl
 
@@ -25,9 +28,9 @@ def load_tile(x, rows, columns, n, d, row_stride, column_stride):
 
 
 @triton.jit
-def accumulate_dot(left, right, total, PRECISION: tl.constexpr):
+def accumulate_dot(left, right, total, INPUT_PRECISION: tl.constexpr):
     """total + left @ right. tl.dot adds in float32 unless told otherwise, in float64 too."""
-    return tl.dot(left, right, total, input_precision=PRECISION, out_dtype=total.dtype)
+    return tl.dot(left, right, total, input_precision=INPUT_PRECISION, out_dtype=total.dtype)
 
 
 @triton.jit
@@ -51,32 +54,20 @@ def signed(tile, sign, columns, d):
 
 @triton.jit
 def difference_tile(
-    a,
-    b,
-    index,
-    sign,
-    rows,
-    columns,
-    n,
-    d,
-    a_row,
-    a_column,
-    b_row,
-    b_column,
-    BLOCK_D: tl.constexpr,
-    PRECISION: tl.constexpr,
-):
-    """D[rows, columns], contracted over BLOCK_D coordinates at a time; d is not bounded."""
+    a, b, index, sign, rows, columns, n, d, a_row, a_column, b_row, b_column,
+    DEPTH: tl.constexpr, INPUT_PRECISION: tl.constexpr,
+):  # fmt: skip
+    """D[rows, columns], contracted over DEPTH coordinates at a time; d is not bounded."""
     tile = tl.zeros((rows.shape[0], columns.shape[0]), a.dtype.element_ty)
-    for first in range(0, d, BLOCK_D):
-        k = first + tl.arange(0, BLOCK_D)
+    for first in range(0, d, DEPTH):
+        k = first + tl.arange(0, DEPTH)
         jk = permuted(index, k, d)
         left = signed(load_tile(a, rows, jk, n, d, a_row, a_column), sign, k, d)
         right = load_tile(a, columns, k, n, d, a_row, a_column)
-        tile = accumulate_dot(left, tl.trans(right), tile, PRECISION)
+        tile = accumulate_dot(left, tl.trans(right), tile, INPUT_PRECISION)
         left = signed(load_tile(b, rows, jk, n, d, b_row, b_column), sign, k, d)
         right = load_tile(b, columns, k, n, d, b_row, b_column)
-        tile = accumulate_dot(-left, tl.trans(right), tile, PRECISION)
+        tile = accumulate_dot(-left, tl.trans(right), tile, INPUT_PRECISION)
     return tile
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from torch import Tensor
 
 from equiform.forms import EuclideanForm
 from equiform.ops.distributed import gather_rows, world_size
-from equiform.ops.info_nce import _op, reference, similarity
+from equiform.ops.info_nce import autograd, reference, similarity
 from equiform.ops.info_nce.gathered import GatheredLogPartition
 
-BACKENDS = ("auto", "reference", "tiled", "triton")
+#: How log-partitions are computed; see :func:`log_partition`.
+Backend = Literal["auto", "reference", "tiled", "triton"]
 
 
 def log_partition(
@@ -18,7 +21,7 @@ def log_partition(
     group: int = 1,
     score: similarity.Similarity | None = None,
     gather_distributed: bool = False,
-    backend: str = "auto",
+    backend: Backend = "auto",
 ) -> Tensor:
     r"""Log-partition of every row: what a contrastive loss sums over its negatives.
 
@@ -48,8 +51,12 @@ def log_partition(
         TypeError: x is not real floating-point.
         ImportError: ``backend="triton"`` without triton installed.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {BACKENDS}, got {backend!r}")
+    if backend not in get_args(Backend):
+        raise ValueError(f"backend must be one of {get_args(Backend)}, got {backend!r}")
+    if not isinstance(x, Tensor):
+        raise TypeError(
+            f"log_partition needs rows as a tensor, got {type(x).__name__}; use torch.as_tensor"
+        )
     if x.ndim != 2 or group < 1 or len(x) == 0 or len(x) % group:
         raise ValueError(
             f"log_partition needs rows of shape (m, d), m a positive multiple of group={group}, "
@@ -71,4 +78,4 @@ def log_partition(
         )
     if gather:
         return GatheredLogPartition.apply(x, group, backend)  # type: ignore[return-value]
-    return _op.call(x, group, backend)
+    return autograd.call(x, group, backend)

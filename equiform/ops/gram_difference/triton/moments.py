@@ -5,14 +5,17 @@ is shared by several programs, a range of points each, that write to a workspace
 adds up the ranges in their order. Only squares of unordered pairs of blocks are computed.
 """
 
+# Arguments of kernels are pointers and numbers of Triton's own, which have no types here.
+# pyright: reportMissingParameterType=false
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from equiform.ops.gram_difference.triton_config import MomentsConfig
-from equiform.ops.gram_difference.triton_launch import ceil_div, launch
-from equiform.ops.gram_difference.triton_tiles import accumulate_dot, load_tile, unordered_pair
+from equiform.ops.gram_difference.triton.config import MomentsConfig
+from equiform.ops.gram_difference.triton.launch import ceil_div, launch
+from equiform.ops.gram_difference.triton.tiles import accumulate_dot, load_tile, unordered_pair
 
 #: Programs to aim at, some for each of the 132 multiprocessors of a large GPU, and points that are
 #: worth a program of their own. Constants, so that the ranges do not depend on the device.
@@ -32,58 +35,46 @@ def _load_points(a, b, rows, columns, n, d, a_row, a_column, b_row, b_column):
 
 @triton.jit
 def _partial_kernel(
-    a,
-    b,
-    workspace,
-    n,
-    d,
-    points,
-    a_chunk,
-    a_row,
-    a_column,
-    b_chunk,
-    b_row,
-    b_column,
-    BLOCK: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-):
+    a, b, workspace, n, d, points, a_chunk, a_row, a_column, b_chunk, b_row, b_column,
+    SIDE: tl.constexpr, POINTS: tl.constexpr,
+):  # fmt: skip
     chunk = tl.program_id(0).to(tl.int64)
     square = tl.program_id(1)
     split = tl.program_id(2)
     a += chunk * a_chunk
     b += chunk * b_chunk
 
-    blocks = tl.cdiv(2 * d, BLOCK)
+    blocks = tl.cdiv(2 * d, SIDE)
     i, j = unordered_pair(square, blocks)
-    k = tl.arange(0, BLOCK)
+    k = tl.arange(0, SIDE)
     last = tl.minimum(n, (split + 1) * points)
-    total = tl.zeros((BLOCK, BLOCK), tl.float64)
-    for first in range(split * points, last, BLOCK_N):
-        rows = first + tl.arange(0, BLOCK_N)
-        left = _load_points(a, b, rows, i * BLOCK + k, last, d, a_row, a_column, b_row, b_column)
-        right = _load_points(a, b, rows, j * BLOCK + k, last, d, a_row, a_column, b_row, b_column)
+    total = tl.zeros((SIDE, SIDE), tl.float64)
+    for first in range(split * points, last, POINTS):
+        rows = first + tl.arange(0, POINTS)
+        left = _load_points(a, b, rows, i * SIDE + k, last, d, a_row, a_column, b_row, b_column)
+        right = _load_points(a, b, rows, j * SIDE + k, last, d, a_row, a_column, b_row, b_column)
         total = accumulate_dot(tl.trans(left), right, total, "ieee")
 
     slot = (chunk * tl.num_programs(1) + square) * tl.num_programs(2) + split
-    tl.store(workspace + slot * BLOCK * BLOCK + k[:, None] * BLOCK + k[None, :], total)
+    tl.store(workspace + slot * SIDE * SIDE + k[:, None] * SIDE + k[None, :], total)
 
 
 @triton.jit
-def _reduce_kernel(workspace, moments, d, splits, BLOCK: tl.constexpr):
+def _reduce_kernel(workspace, moments, d, splits, SIDE: tl.constexpr, POINTS: tl.constexpr):
     chunk = tl.program_id(0).to(tl.int64)
     square = tl.program_id(1)
-    k = tl.arange(0, BLOCK)
+    k = tl.arange(0, SIDE)
     slot = (chunk * tl.num_programs(1) + square) * splits
-    partial = workspace + slot * BLOCK * BLOCK + k[:, None] * BLOCK + k[None, :]
-    total = tl.zeros((BLOCK, BLOCK), tl.float64)
+    partial = workspace + slot * SIDE * SIDE + k[:, None] * SIDE + k[None, :]
+    total = tl.zeros((SIDE, SIDE), tl.float64)
     for _ in range(splits):
         total += tl.load(partial)
-        partial += BLOCK * BLOCK
+        partial += SIDE * SIDE
 
-    blocks = tl.cdiv(2 * d, BLOCK)
+    blocks = tl.cdiv(2 * d, SIDE)
     i, j = unordered_pair(square, blocks)
-    rows = (i * BLOCK + k).to(tl.int64)[:, None]
-    columns = (j * BLOCK + k).to(tl.int64)[None, :]
+    rows = (i * SIDE + k).to(tl.int64)[:, None]
+    columns = (j * SIDE + k).to(tl.int64)[None, :]
     inside = (rows < 2 * d) & (columns < 2 * d)
     moments += chunk * 4 * d * d
     tl.store(moments + rows * 2 * d + columns, total, mask=inside)
@@ -100,8 +91,7 @@ def moments(a: Tensor, b: Tensor, *, config: MomentsConfig, splits: int | None =
         splits: ranges of points that are added up apart; chosen by the shapes where None.
 
     Returns:
-        Shape ``(c, 2d, 2d)``, float64, exactly symmetric off the squares on its diagonal. Products
-        and sums are in float64: what float32 embeddings hold is not rounded again.
+        Shape ``(c, 2d, 2d)``, in float64 throughout, symmetric off the squares on its diagonal.
     """
     c, n, d = a.shape
     side = config.side
@@ -112,20 +102,9 @@ def moments(a: Tensor, b: Tensor, *, config: MomentsConfig, splits: int | None =
     splits = max(1, splits)
     workspace = a.new_empty(c, squares, splits, side, side, dtype=torch.float64)
     result = a.new_empty(c, 2 * d, 2 * d, dtype=torch.float64)
-    meta = {"BLOCK": side, "num_warps": config.num_warps, "num_stages": config.num_stages}
     launch(
-        _partial_kernel,
-        (c, squares, splits),
-        a,
-        b,
-        workspace,
-        n,
-        d,
-        ceil_div(n, splits),
-        *a.stride(),
-        *b.stride(),
-        BLOCK_N=config.points,
-        **meta,
-    )
-    launch(_reduce_kernel, (c, squares), workspace, result, d, splits, **meta)
+        _partial_kernel, (c, squares, splits), config, a, b, workspace, n, d,
+        ceil_div(n, splits), *a.stride(), *b.stride(),
+    )  # fmt: skip
+    launch(_reduce_kernel, (c, squares), config, workspace, result, d, splits)
     return result

@@ -5,6 +5,9 @@ time. Products are exact float32 (``ieee``, no tf32) or float64. The mathematics
 :mod:`equiform.ops.info_nce.tiled`.
 """
 
+# Arguments of kernels are pointers and numbers of Triton's own, which have no types here.
+# pyright: reportMissingParameterType=false
+
 from __future__ import annotations
 
 import torch
@@ -12,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from equiform.ops.info_nce.triton_config import LAUNCH
+from equiform.ops.info_nce.triton.config import LAUNCH
 
 #: Coordinates that a product takes at a time.
 SLICE = 32

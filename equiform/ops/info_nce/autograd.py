@@ -33,7 +33,7 @@ class _LogPartition(torch.autograd.Function):
     setup_context = staticmethod(_setup_context)
 
     @staticmethod
-    def backward(ctx: Any, weight: Tensor) -> Any:
+    def backward(ctx: Any, weight: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         x, partition = ctx.saved_tensors
         return _Gradient.apply(x, partition, weight, ctx.group, ctx.backend), None, None
 
@@ -50,7 +50,7 @@ class _Gradient(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, v: Tensor) -> Any:
+    def backward(ctx: Any, v: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         # In x, ℓ and w held apart: ℓ has a graph of its own, which leads autograd on to x.
         x, partition, weight = ctx.saved_tensors
         in_x, slope = tiled.gradient_vjp(x, partition, weight, v, ctx.group)

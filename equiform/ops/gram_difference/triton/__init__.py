@@ -1,0 +1,1 @@
+"""The Triton kernels of the Gram difference; nothing here is imported where Triton is missing."""
