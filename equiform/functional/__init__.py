@@ -2,12 +2,15 @@
 
 Every loss leaves autocast and computes in float32 or better: half-precision embeddings are upcast
 first. None of them normalises: project embeddings to a manifold before, where you want it.
+
+Measures answer in the real dtype of their embeddings, at least float32, and the class of one name
+in :mod:`equiform.metrics` gives the same number on the same arguments.
 """
 
+from equiform.functional._arguments import SupportsDistance, SupportsSimilarity
 from equiform.functional.bootstrap import Estimate
 from equiform.functional.contrastive import (
     InfoNCETerms,
-    SupportsSimilarity,
     info_nce,
     info_nce_terms,
     invariance,
@@ -23,7 +26,7 @@ from equiform.functional.relative import (
     relative_equivariance_moments,
 )
 from equiform.functional.spread import cosine_spread, effective_rank, effective_rank_moments
-from equiform.functional.wahba import SupportsDistance, composition_defect, wahba_error
+from equiform.functional.wahba import composition_defect, wahba_error
 
 __all__ = [
     "Estimate",

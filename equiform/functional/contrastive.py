@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from equiform.functional._views import full_precision
+from equiform.functional._arguments import (
+    SupportsDistance,
+    SupportsSimilarity,
+    check_manifold,
+    check_number,
+)
+from equiform.functional._views import full_precision, two_views
 from equiform.ops import log_partition
 from equiform.ops.distributed import gather_rows
-
-
-class SupportsSimilarity(Protocol):
-    """A geometry that scores pairs of points; every equiform manifold is one.
-
-    One whose similarity is the inner product may say so by an attribute
-    ``inner_product_similarity = True``; its pairs are then scored by the streaming kernels.
-    """
-
-    def similarity(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits of all pairs, ``(..., n, d), (..., m, d) -> (..., n, m)``; larger is closer."""
-        ...
+from equiform.ops.info_nce import Backend
 
 
 class InfoNCETerms(NamedTuple):
@@ -42,7 +37,7 @@ def info_nce(
     *,
     manifold: SupportsSimilarity | None = None,
     gather_distributed: bool = False,
-    backend: str = "auto",
+    backend: Backend = "auto",
 ) -> Tensor:
     r"""NT-Xent over the 2n views: each view is to find its partner among the 2n - 1 others.
 
@@ -64,11 +59,12 @@ def info_nce(
 
     Raises:
         ValueError: shapes differ, τ is not positive, or the backend does not fit.
+        TypeError: an argument is of another type.
 
     Source: Chen et al., ICML 2020, eq. 1; the released CARE code at the same τ.
     """
     positives, negatives = _view_logits(
-        z1, z2, temperature, manifold, gather_distributed=gather_distributed, backend=backend
+        *two_views(z1, z2), temperature, manifold, gather_distributed, backend
     )
     # log(e^p + e^n) - p = -log sigmoid(p - n), without the cancellation: a loss near zero is right
     # to its last digits, where the difference of two logarithms has those of s/τ.
@@ -83,7 +79,7 @@ def info_nce_terms(
     *,
     manifold: SupportsSimilarity | None = None,
     gather_distributed: bool = False,
-    backend: str = "auto",
+    backend: Backend = "auto",
 ) -> InfoNCETerms:
     r"""Alignment and uniformity parts of InfoNCE, as the released CARE code reports them.
 
@@ -91,17 +87,10 @@ def info_nce_terms(
     \sum_{j \ne i, i'} e^{s_{ij}/τ}`. Uniformity leaves the positive out of the sum, so the two add
     up to a little less than :func:`info_nce`.
 
-    Args:
-        z1, z2: embeddings of the two views, shape ``(n, d)`` with n at least 2.
-        temperature: τ, positive.
-        manifold: scores the pairs; inner products unless given.
-        gather_distributed, backend: as in :func:`info_nce`; n is then that of the global batch.
-
-    Raises:
-        ValueError: as :func:`info_nce`, and where n is 1.
+    Arguments as in :func:`info_nce`; n is at least 2, gathered over the global batch.
     """
     positives, negatives = _view_logits(
-        z1, z2, temperature, manifold, gather_distributed=gather_distributed, backend=backend
+        *two_views(z1, z2), temperature, manifold, gather_distributed, backend
     )
     if len(positives) < 2:
         raise ValueError("info_nce_terms needs at least two pairs to have negatives, got n=1")
@@ -116,60 +105,58 @@ def uniformity(
     *,
     manifold: SupportsSimilarity | None = None,
     gather_distributed: bool = False,
-    backend: str = "auto",
+    backend: Backend = "auto",
 ) -> Tensor:
     r"""How unevenly a view spreads: :math:`\log \mathrm{E}_{x \ne x'} e^{s(x, x')/τ}`.
 
     The mean over both views; pairs are of distinct inputs within one view. On the unit sphere it
     is at most 1/τ, reached when all embeddings coincide. Memory is linear in n.
 
-    Args:
-        z1, z2: embeddings of the two views, shape ``(n, d)`` with n at least 2.
-        temperature: τ, positive.
-        manifold: scores the pairs; inner products unless given.
-        gather_distributed, backend: as in :func:`info_nce`; n is then that of the global batch.
-
-    Raises:
-        ValueError: as :func:`info_nce`, and where n is 1.
+    Arguments as in :func:`info_nce`; n is at least 2, gathered over the global batch.
 
     Source: Gupta et al., ICLR 2024, L_unif (there τ = 1); Wang & Isola, ICML 2020, with
     t = 1/(2τ), up to an additive constant.
     """
-    views = [
-        _log_partition(
-            z, temperature, manifold, gather_distributed=gather_distributed, backend=backend
-        )
-        for z in (z1, z2)
-    ]
-    n = len(views[0])
+    partitions = torch.stack(
+        [
+            _log_partition(z, 1, temperature, manifold, gather_distributed, backend)
+            for z in two_views(z1, z2)
+        ]
+    )
+    n = partitions.shape[1]
     if n < 2:
         raise ValueError(f"uniformity needs at least two embeddings, got n={n}")
-    return torch.stack(views).logsumexp(-1).mean() - math.log(n * (n - 1))
+    return partitions.logsumexp(-1).mean() - math.log(n * (n - 1))
 
 
 @full_precision
-def invariance(z1: Tensor, z2: Tensor) -> Tensor:
+def invariance(z1: Tensor, z2: Tensor, *, manifold: SupportsDistance | None = None) -> Tensor:
     r"""Mean displacement :math:`\mathrm{E}\,\lVert f(ax) - f(a'x)\rVert` between two views.
 
     Args:
-        z1, z2: embeddings of the two views, shape ``(..., d)``.
+        z1, z2: embeddings of the two views, shape ``(..., n, d)``.
+        manifold: measures it by geodesic distance, which isometries leave as it is; else it is
+            the distance of the coordinates.
 
     Returns:
         A scalar; its gradient is zero, not NaN, where views coincide.
 
     Source: Gupta et al., ICLR 2024, L_inv.
     """
+    z1, z2 = two_views(z1, z2)
+    check_manifold(manifold, "dist")
+    if manifold is not None:
+        return manifold.dist(z1, z2).mean()
     return torch.linalg.vector_norm(z1 - z2, dim=-1).mean()
 
 
 def _log_partition(
     z: Tensor,
+    group: int,
     temperature: float,
     manifold: SupportsSimilarity | None,
-    *,
-    group: int = 1,
     gather_distributed: bool,
-    backend: str,
+    backend: Backend,
 ) -> Tensor:
     """Log-partitions of the rows of z at a temperature; see :func:`equiform.ops.log_partition`."""
     if z.ndim != 2:
@@ -187,23 +174,16 @@ def _view_logits(
     z2: Tensor,
     temperature: float,
     manifold: SupportsSimilarity | None,
-    *,
     gather_distributed: bool,
-    backend: str,
+    backend: Backend,
 ) -> tuple[Tensor, Tensor]:
     """Of all pairs of views: logits ``(n, 1)`` and both log-partitions of the negatives ``(n, 2)``.
 
     The views are interleaved: partners are then neighbours on every rank, however many pairs it
     holds.
     """
-    negatives = _log_partition(
-        torch.stack([z1, z2], dim=1).flatten(0, 1),
-        temperature,
-        manifold,
-        group=2,
-        gather_distributed=gather_distributed,
-        backend=backend,
-    )
+    z = torch.stack([z1, z2], dim=1).flatten(0, 1)
+    negatives = _log_partition(z, 2, temperature, manifold, gather_distributed, backend)
     score = _score(manifold, temperature)
     if score is None:
         positives = (z1 * z2).sum(-1, keepdim=True) / temperature
@@ -218,8 +198,8 @@ def _score(
     manifold: SupportsSimilarity | None, temperature: float
 ) -> Callable[[Tensor, Tensor], Tensor] | None:
     """Logits of all pairs; None for inner products over temperature, which have an op."""
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    check_number("temperature", temperature, positive=True)
+    check_manifold(manifold, "similarity")
     if manifold is None or getattr(manifold, "inner_product_similarity", False):
         return None
     return lambda x, y: manifold.similarity(x, y) / temperature

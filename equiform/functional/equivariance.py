@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
+from typing import Any, Literal, get_args
+
 import torch
 from torch import Tensor
 
+from equiform._points import at_least
 from equiform.forms import EuclideanForm, Form
-from equiform.functional._views import full_precision, reduce_chunks, split_chunks
+from equiform.functional._arguments import (
+    CarriesForm,
+    check_choice,
+    check_count,
+    check_flag,
+    check_manifold,
+    check_number,
+    form_of,
+)
 from equiform.functional.orientation import orientation_gap
 from equiform.ops import gram_difference
-from equiform.ops.distributed import sum_over_ranks
+from equiform.ops.distributed import sum_over_ranks, world_size
+from equiform.ops.gram_difference import Backend, linked_difference
+
+#: The scale of the loss; see :func:`pairwise_equivariance`.
+Normalization = Literal["pairs", "care", "relative"]
+#: What becomes of the values of chunks.
+Reduction = Literal["mean", "sum", "none"]
+#: What of each product is compared: itself, or log cosh of the distance that it encodes.
+Link = Literal["product", "log_cosh"]
 
 
-@full_precision
 def pairwise_equivariance(
     z1: Tensor,
     z2: Tensor,
     form: Form | None = None,
     *,
+    manifold: CarriesForm | None = None,
     num_chunks: int = 1,
-    normalization: str = "pairs",
-    reduction: str = "mean",
-    backend: str = "auto",
+    normalization: Normalization = "pairs",
+    center: bool = False,
+    link: Link = "product",
+    reduction: Reduction = "mean",
+    backend: Backend = "auto",
     gather_distributed: bool = False,
     orientation: float = 0.0,
 ) -> Tensor:
@@ -37,54 +60,144 @@ def pairwise_equivariance(
 
     Args:
         z1, z2: embeddings of the two views, shape ``(n, d)``, or ``(c, n, d)`` for c chunks.
-        form: the product to preserve; Euclidean unless given.
+        form: the product to preserve; that of ``manifold``, else Euclidean, unless given.
+        manifold: where the embeddings live; gives the form.
         num_chunks: split ``(n, d)`` views into this many consecutive chunks, each with a
-            transformation of its own; pairs never cross chunks.
+            transformation of its own; pairs never cross chunks. A chunk should have more points
+            than the d(d - 1)/2 parameters of T divided by its (n - 1)/2 equations a point: n > d.
         normalization: ``"pairs"``, the paper's expectation: the mean over all n² ordered pairs of
             a chunk; ``"care"``, the released code: :math:`2\,\mathrm{mean}_i \sum_{j \ne i}`,
-            which for unit vectors is 2n times the former. A weight λ belongs to one of them.
+            which for unit vectors is 2n times the former; ``"relative"``, the sum over
+            :math:`\lVert G_1\rVert^2 + \lVert G_2\rVert^2`, in [0, 2], for forms that are not
+            definite: the others have a minimum at scale 0 and on isotropic subspaces. A weight λ
+            belongs to one of them.
+        center: take each chunk's mean off first: the action may then be affine, T z + c.
+        link: ``"product"`` compares the products; ``"log_cosh"``, on the hyperboloid, log cosh of
+            the distances that they encode, so that far pairs do not outweigh the others.
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over chunks.
-        backend: see :func:`equiform.ops.gram_difference`.
+        backend: see :func:`equiform.ops.gram_difference`; a link has ``"gram"`` and
+            ``"reference"``.
         gather_distributed: let pairs run over the rows of all ranks, chunk by chunk, with the
             gradient that DistributedDataParallel averages to that of one process on the whole
-            batch. n is then the number of rows of all ranks.
+            batch. n is then the number of rows of all ranks. Differentiable once.
         orientation: weight of :func:`orientation_gap`, added chunk by chunk: asks for a rotation,
             SO(d), where the products alone allow reflections as well. Euclidean form only.
 
     Returns:
-        A scalar, or shape ``(c,)`` with ``reduction="none"``.
+        A scalar, or shape ``(c,)`` with ``reduction="none"``, in the real dtype of the embeddings,
+        at least float32.
 
     Raises:
-        ValueError: shapes differ, the batch does not divide into chunks, an option is unknown, or
-            ``orientation`` is negative or asked of a form that is not Euclidean.
-        TypeError: the form cannot take the dtype.
+        TypeError, ValueError: the form cannot take the embeddings, they do not divide into chunks,
+            or an option is unknown or does not go with another.
     """
-    form = EuclideanForm() if form is None else form
-    if not orientation >= 0:
-        raise ValueError(f"orientation must not be negative, got {orientation}")
-    if orientation and not isinstance(form, EuclideanForm):
-        raise ValueError(
-            f"orientation={orientation} needs EuclideanForm(), got {form}; leave it at 0"
-        )
+    if manifold is not None or not isinstance(form, Form):
+        form = form_of(form, manifold)
+    check_options(num_chunks, normalization, center, link, reduction, backend, orientation)
+    if link != "product" or orientation:
+        check_geometry(form, manifold, link, orientation)
     z1, z2 = split_chunks(z1, num_chunks), split_chunks(z2, num_chunks)
     n: float | Tensor = z1.shape[-2]
-    if gather_distributed:
+    if gather_distributed and world_size() > 1:
         n = sum_over_ranks(torch.tensor(n, dtype=torch.float64, device=z1.device))
-    if normalization == "pairs":
-        scale = 1 / n**2
-    elif normalization == "care":
-        scale = 2 / n
+    elif n == 1 and not torch.compiler.is_compiling():
+        warnings.warn(
+            "chunks of one point have no pairs to compare: on a manifold any two views meet the "
+            "loss; use fewer chunks, of more points than dimensions",
+            stacklevel=2,
+        )
+    if center:
+        z1, z2 = (_centred(z, n, gather_distributed) for z in (z1, z2))
+    pairs: dict[str, Any] = {
+        "exclude_diagonal": normalization == "care",
+        "backend": backend,
+        "gather_distributed": gather_distributed,
+    }
+    if link == "product":
+        loss = gram_difference(z1, z2, form, **pairs)
     else:
-        raise ValueError(f"normalization must be 'pairs' or 'care', got {normalization!r}")
-    loss = scale * gram_difference(
-        z1,
-        z2,
-        form,
-        exclude_diagonal=normalization == "care",
-        backend=backend,
-        gather_distributed=gather_distributed,
-    )
+        loss = linked_difference(z1, z2, manifold.log_cosh_products, **pairs)  # type: ignore[union-attr]
+    if normalization == "relative":
+        # Against nothing the difference is the square of a Gram matrix itself.
+        z = torch.stack(at_least(torch.float64, z1, z2))
+        total = gram_difference(z, torch.zeros_like(z), form, **pairs).sum(0)
+        loss = loss / total.where(total != 0, 1).to(loss.dtype)
+    else:
+        loss = loss * (1 / n**2 if normalization == "pairs" else 2 / n)
     if orientation:
         gap = orientation_gap(z1, z2, gather_distributed=gather_distributed)
         loss = loss + orientation * gap
     return reduce_chunks(loss, reduction)
+
+
+@functools.lru_cache(maxsize=256, typed=True)
+def check_options(
+    num_chunks: int,
+    normalization: str,
+    center: bool,
+    link: str,
+    reduction: str,
+    backend: str,
+    orientation: float,
+) -> None:
+    """Raise TypeError or ValueError unless the options of the loss are what they can be."""
+    check_count("num_chunks", num_chunks)
+    check_choice("normalization", normalization, get_args(Normalization))
+    check_flag("center", center)
+    check_choice("link", link, get_args(Link))
+    check_choice("reduction", reduction, get_args(Reduction))
+    check_choice("backend", backend, get_args(Backend))
+    check_number("orientation", orientation)
+    if link != "product":
+        if center or normalization == "relative":
+            raise ValueError(
+                f"link={link!r} compares distances of points as they lie on their manifold; use "
+                "center=False and normalization='pairs' or 'care'"
+            )
+        check_choice(f"backend with link={link!r}", backend, ("auto", "gram", "reference"))
+
+
+def check_geometry(form: Form, manifold: object, link: str, orientation: float) -> None:
+    """Raise unless form and manifold have what a link and an orientation term need."""
+    if orientation and form != EuclideanForm():
+        raise ValueError(
+            f"orientation={orientation} needs EuclideanForm(), got {form}; leave it at 0"
+        )
+    if link != "product":
+        if manifold is None:
+            raise ValueError(f"link={link!r} needs manifold=Hyperboloid(), got None")
+        check_manifold(manifold, "log_cosh_products")
+
+
+def split_chunks(z: Tensor, num_chunks: int) -> Tensor:
+    """``(n, d) -> (num_chunks, n / num_chunks, d)``; a ``(c, n, d)`` input is chunked already."""
+    if not isinstance(z, Tensor):
+        raise TypeError(f"a view must be a tensor, got {type(z).__name__}; use torch.as_tensor")
+    if z.ndim not in (2, 3) or 0 in z.shape:
+        raise ValueError(
+            "views must have one non-empty shape (n, d), or (c, n, d) for c chunks, "
+            f"got {tuple(z.shape)}"
+        )
+    if z.ndim == 3:
+        if num_chunks not in (1, len(z)):
+            raise ValueError(f"{len(z)} chunks of shape {tuple(z.shape)} with {num_chunks=}")
+        return z
+    if len(z) % num_chunks:
+        raise ValueError(
+            f"a batch of {len(z)} does not divide into num_chunks={num_chunks}; "
+            "drop the last batch (DataLoader(drop_last=True)) or choose a divisor"
+        )
+    return z.unflatten(0, (num_chunks, -1))
+
+
+def reduce_chunks(loss: Tensor, reduction: Reduction) -> Tensor:
+    """Values of chunks, ``(c,)``, to their mean or sum, or as they are."""
+    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
+def _centred(z: Tensor, n: float | Tensor, gather_distributed: bool) -> Tensor:
+    (z,) = at_least(torch.float32, z)
+    total = z.sum(-2, keepdim=True)
+    if gather_distributed:
+        total = sum_over_ranks(total)
+    return z - total / torch.as_tensor(n, dtype=z.dtype.to_real(), device=z.device)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from equiform._points import at_least, check_points
+from equiform.functional._arguments import SupportsSimilarity, check_manifold, check_number
 from equiform.functional._views import full_precision
-from equiform.functional.contrastive import SupportsSimilarity
 
 
 @full_precision
@@ -36,19 +38,19 @@ def momentum_contrast(
     Returns:
         A scalar. Averaged over ranks of equal n it is that of the global batch.
 
-    Raises:
-        ValueError: shapes do not fit, or τ is not positive.
-
     Source: He et al., CVPR 2020, eq. 1; the default τ of Chen et al., "Improved Baselines with
     Momentum Contrastive Learning", 2020.
     """
-    if query.ndim != 2 or queue.ndim != 2 or queue.shape[1] != query.shape[1]:
+    check_points("(n, d)", query=query, key=key)
+    check_points("(n, d)", queue=queue, empty=True)
+    if queue.shape[1] != query.shape[1]:
         raise ValueError(
             f"momentum_contrast needs query and key (n, d) and queue (m, d), "
             f"got {tuple(query.shape)} and {tuple(queue.shape)}"
         )
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    check_number("temperature", temperature, positive=True)
+    check_manifold(manifold, "similarity")
+    query, key = at_least(torch.float32, query, key)
     queue = queue.to(query.dtype)
     if manifold is None:
         positives, negatives = (query * key).sum(-1), query @ queue.mT

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from equiform.forms import EuclideanForm
-from equiform.functional._views import full_precision
+from equiform.functional._views import full_precision, two_views
 from equiform.groups import Moments
 from equiform.groups.moments import trace
 from equiform.ops.distributed import sum_over_ranks
@@ -44,16 +44,15 @@ def orientation_gap(z1: Tensor, z2: Tensor, *, gather_distributed: bool = False)
         are then 0. The gradient is finite everywhere.
 
     Raises:
-        ValueError: shapes differ.
         TypeError: the embeddings are complex, where orientation has no meaning.
     """
-    moments = _moments(z1, z2, gather_distributed)
+    moments, dtype = _moments(z1, z2, gather_distributed)
     s = torch.linalg.svdvals(moments.cross)
     product = trace(moments.source) * trace(moments.target)
     reversed_ = torch.linalg.slogdet(moments.cross.detach()).sign < 0
-    counts = reversed_ & _full_rank(s, product.sqrt(), torch.finfo(z1.dtype).eps)
+    counts = reversed_ & _full_rank(s, product.sqrt(), torch.finfo(dtype).eps)
     scale = product.where(counts, 1).sqrt()
-    return torch.where(counts, s[..., -1] / scale, 0).to(z1.dtype)
+    return torch.where(counts, s[..., -1] / scale, 0).to(dtype)
 
 
 @full_precision
@@ -81,13 +80,9 @@ def orientation_determinant(z1: Tensor, z2: Tensor, *, gather_distributed: bool 
         One value a chunk, shape ``(...)``; computed from d×d moments in float64. Where A or B has
         numerical rank below d (always with n < d) it is 0 with gradient 0. Where only
         :math:`A^t B` is singular it is 1 with gradient 0: the gradient is finite everywhere.
-
-    Raises:
-        ValueError: shapes differ.
-        TypeError: the embeddings are complex, where orientation has no meaning.
     """
-    moments = _moments(z1, z2, gather_distributed)
-    d, eps = z1.shape[-1], torch.finfo(z1.dtype).eps
+    moments, dtype = _moments(z1, z2, gather_distributed)
+    d, eps = moments.dim, torch.finfo(dtype).eps
     source, target = trace(moments.source), trace(moments.target)
     # Moments of one set square the singular values of its points, and so their rounding.
     spans = _full_rank(torch.linalg.svdvals(moments.source), source, d * eps**2)
@@ -95,20 +90,21 @@ def orientation_determinant(z1: Tensor, z2: Tensor, *, gather_distributed: bool 
     s = torch.linalg.svdvals(moments.cross)
     oriented = spans & _full_rank(s, (source * target).sqrt(), eps)
     # The identity stands in for a singular matrix, whose log-determinant has no derivative.
-    eye = torch.eye(d, dtype=moments.cross.dtype, device=z1.device)
+    eye = torch.eye(d, dtype=s.dtype, device=s.device)
     log_source, log_cross, log_target = (
         torch.linalg.slogdet(torch.where(oriented[..., None, None], m, eye))
         for m in (moments.source, moments.cross, moments.target)
     )
     log_cosine = log_cross.logabsdet - (log_source.logabsdet + log_target.logabsdet) / 2
     signed = torch.where(oriented, log_cross.sign * (log_cosine / d).exp(), 0)
-    return torch.where(spans, 1 - signed, 0).to(z1.dtype)
+    return torch.where(spans, 1 - signed, 0).to(dtype)
 
 
-def _moments(z1: Tensor, z2: Tensor, gather_distributed: bool) -> Moments:
+def _moments(z1: Tensor, z2: Tensor, gather_distributed: bool) -> tuple[Moments, torch.dtype]:
+    z1, z2 = two_views(z1, z2)
     EuclideanForm().check_embedding(z1)
     moments = Moments.of(z1, z2)
-    return moments.map(sum_over_ranks) if gather_distributed else moments
+    return moments.map(sum_over_ranks) if gather_distributed else moments, z1.dtype
 
 
 def _full_rank(singular_values: Tensor, scale: Tensor, eps: float) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from equiform.functional._arguments import Geometry, check_number
 from equiform.losses.contrastive import InfoNCELoss
 from equiform.losses.equivariance import PairwiseEquivarianceLoss
 
@@ -22,15 +23,22 @@ class CARELoss(nn.Module):
     r""":math:`L = L_{\text{contrastive}} + λ L_{\text{equi}}` (Gupta et al., ICLR 2024, §3.1).
 
     The contrastive term sees views that differ image by image, the equivariance term views that
-    share one transformation per chunk, so each has its own pair of embeddings.
+    share one transformation per chunk, so each has its own pair of embeddings. The defaults are the
+    paper's for CIFAR-10: InfoNCE at τ = 0.5 and λ = 0.01 on the scale of the released code,
+    ``normalization="care"``; on another scale another λ is meant.
 
     Args:
-        contrastive: any loss of two views; :class:`InfoNCELoss` at τ = 0.5 unless given.
-        equivariance: any loss of two views; :class:`PairwiseEquivarianceLoss` unless given.
+        contrastive: any loss of two views, and of what else it is given; :class:`InfoNCELoss` on
+            the manifold unless given.
+        equivariance: any loss of two views; :class:`PairwiseEquivarianceLoss` on the manifold, with
+            the chunks and ``normalization="care"``, unless given.
         weight: λ, on the scale of the equivariance loss's normalisation.
+        manifold: of the terms that are not given.
+        num_chunks: of the equivariance term that is not given.
 
-    Shape:
-        four times ``(n, d)`` -> :class:`CARETerms` of scalars
+    Raises:
+        TypeError, ValueError: ``weight`` is not a number from 0 on, a term is no module, or a
+            manifold or chunks are given beside the terms that they would have gone to.
     """
 
     def __init__(
@@ -38,19 +46,52 @@ class CARELoss(nn.Module):
         contrastive: nn.Module | None = None,
         equivariance: nn.Module | None = None,
         weight: float = 0.01,
+        *,
+        manifold: Geometry | None = None,
+        num_chunks: int = 1,
     ) -> None:
         super().__init__()
-        if weight < 0:
-            raise ValueError(f"weight must not be negative, got {weight}")
-        self.contrastive = InfoNCELoss() if contrastive is None else contrastive
-        self.equivariance = PairwiseEquivarianceLoss() if equivariance is None else equivariance
+        check_number("weight", weight)
+        for name, term in {"contrastive": contrastive, "equivariance": equivariance}.items():
+            if term is not None and not callable(term):
+                raise TypeError(f"{name} must be a loss such as InfoNCELoss(), got {term!r}")
+        if equivariance is not None and num_chunks != 1:
+            raise ValueError(
+                f"num_chunks={num_chunks} is of the default equivariance term; give it to the one "
+                "that you pass: PairwiseEquivarianceLoss(num_chunks=...)"
+            )
+        if manifold is not None and contrastive is not None and equivariance is not None:
+            raise ValueError(
+                f"manifold={manifold!r} is of the default terms; give it to those that you pass"
+            )
+        if contrastive is None:
+            contrastive = InfoNCELoss(manifold=manifold)
+        if equivariance is None:
+            equivariance = PairwiseEquivarianceLoss(
+                manifold=manifold, num_chunks=num_chunks, normalization="care"
+            )
+        self.contrastive = contrastive
+        self.equivariance = equivariance
         self.weight = weight
 
     def forward(
-        self, z1_inv: Tensor, z2_inv: Tensor, z1_equi: Tensor, z2_equi: Tensor
+        self,
+        z1_inv: Tensor,
+        z2_inv: Tensor,
+        z1_equi: Tensor,
+        z2_equi: Tensor,
+        *args: Any,
+        **kwargs: Any,
     ) -> CARETerms:
-        """Loss of two independently augmented views and two views that share chunks."""
-        contrastive = self.contrastive(z1_inv, z2_inv)
+        """Loss of two independently augmented views and two views that share chunks.
+
+        Args:
+            z1_inv, z2_inv: of the contrastive term; with MoCo the queries and their keys.
+            z1_equi, z2_equi: of the equivariance term.
+            args, kwargs: what else the contrastive term takes, such as ``queue`` of
+                :class:`MomentumContrastLoss`.
+        """
+        contrastive = self.contrastive(z1_inv, z2_inv, *args, **kwargs)
         equivariance = self.equivariance(z1_equi, z2_equi)
         return CARETerms(contrastive + self.weight * equivariance, contrastive, equivariance)
 

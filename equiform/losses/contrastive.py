@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import get_args
+
 from torch import Tensor, nn
 
 from equiform import functional
-from equiform.functional import SupportsSimilarity
+from equiform.functional._arguments import (
+    SupportsDistance,
+    SupportsSimilarity,
+    check_choice,
+    check_flag,
+    check_manifold,
+    check_number,
+)
+from equiform.ops.info_nce import Backend
 
 
-class InfoNCELoss(nn.Module):
-    """NT-Xent over the 2n views of a batch; see :func:`equiform.functional.info_nce`.
+class _LossOfSimilarity(nn.Module):
+    """What the losses that score pairs have in common; a subclass has the function."""
 
-    Args:
-        temperature: τ, positive.
-        manifold: scores the pairs: inner products on the sphere (and by default), minus the
-            geodesic distance on the hyperboloid.
-        gather_distributed: run over the global batch of all ranks.
-        backend: route of the op; ``"auto"`` chooses.
-
-    Shape:
-        ``(n, d), (n, d) -> ()``
-    """
+    _loss: Callable[..., Tensor]
 
     def __init__(
         self,
@@ -28,17 +30,21 @@ class InfoNCELoss(nn.Module):
         *,
         manifold: SupportsSimilarity | None = None,
         gather_distributed: bool = False,
-        backend: str = "auto",
+        backend: Backend = "auto",
     ) -> None:
         super().__init__()
+        check_number("temperature", temperature, positive=True)
+        check_manifold(manifold, "similarity")
+        check_flag("gather_distributed", gather_distributed)
+        check_choice("backend", backend, get_args(Backend))
         self.temperature = temperature
         self.manifold = manifold
         self.gather_distributed = gather_distributed
-        self.backend = backend
+        self.backend: Backend = backend
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """Loss of two views."""
-        return functional.info_nce(
+        return self._loss(
             z1,
             z2,
             self.temperature,
@@ -52,18 +58,23 @@ class InfoNCELoss(nn.Module):
         return f"temperature={self.temperature}"
 
 
-class UniformityLoss(nn.Module):
-    """Spreads the embeddings of each view; see :func:`equiform.functional.uniformity`.
+class InfoNCELoss(_LossOfSimilarity):
+    """NT-Xent over the 2n views of a batch, ``(n, d), (n, d) -> ()``.
 
-    Args:
-        temperature: τ, positive; 1 is the paper's.
-        manifold: scores the pairs; inner products unless given.
-        gather_distributed: run over the global batch of all ranks.
-        backend: route of the op; ``"auto"`` chooses.
-
-    Shape:
-        ``(n, d), (n, d) -> ()``
+    Arguments as in :func:`equiform.functional.info_nce`, checked here: pairs are scored by inner
+    products on the sphere (and by default), by minus the geodesic distance on the hyperboloid.
     """
+
+    _loss = staticmethod(functional.info_nce)
+
+
+class UniformityLoss(_LossOfSimilarity):
+    """Spreads the embeddings of each view, ``(n, d), (n, d) -> ()``.
+
+    Arguments as in :func:`equiform.functional.uniformity`; the paper's temperature is 1.
+    """
+
+    _loss = staticmethod(functional.uniformity)
 
     def __init__(
         self,
@@ -71,37 +82,39 @@ class UniformityLoss(nn.Module):
         *,
         manifold: SupportsSimilarity | None = None,
         gather_distributed: bool = False,
-        backend: str = "auto",
+        backend: Backend = "auto",
     ) -> None:
-        super().__init__()
-        self.temperature = temperature
-        self.manifold = manifold
-        self.gather_distributed = gather_distributed
-        self.backend = backend
-
-    def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """Loss of two views."""
-        return functional.uniformity(
-            z1,
-            z2,
-            self.temperature,
-            manifold=self.manifold,
-            gather_distributed=self.gather_distributed,
-            backend=self.backend,
+        super().__init__(
+            temperature, manifold=manifold, gather_distributed=gather_distributed, backend=backend
         )
 
-    def extra_repr(self) -> str:
-        """The temperature, for ``print(loss)``."""
-        return f"temperature={self.temperature}"
+
+class MomentumContrastLoss(_LossOfSimilarity):
+    """InfoNCE against a queue, ``(n, d), (n, d), (m, d) -> ()``.
+
+    Arguments as in :func:`equiform.functional.momentum_contrast`; MoCo-v2's temperature is 0.2.
+    """
+
+    def __init__(
+        self, temperature: float = 0.2, *, manifold: SupportsSimilarity | None = None
+    ) -> None:
+        super().__init__(temperature, manifold=manifold)
+
+    def forward(self, query: Tensor, key: Tensor, queue: Tensor) -> Tensor:  # pyright: ignore
+        """Loss of queries and their keys against the embeddings of a queue."""
+        return functional.momentum_contrast(
+            query, key, queue, self.temperature, manifold=self.manifold
+        )
 
 
 class InvarianceLoss(nn.Module):
-    """Pulls the two views of an input together; see :func:`equiform.functional.invariance`.
+    """Pulls the two views of an input together; see :func:`equiform.functional.invariance`."""
 
-    Shape:
-        ``(n, d), (n, d) -> ()``
-    """
+    def __init__(self, *, manifold: SupportsDistance | None = None) -> None:
+        super().__init__()
+        check_manifold(manifold, "dist")
+        self.manifold = manifold
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """Loss of two views."""
-        return functional.invariance(z1, z2)
+        return functional.invariance(z1, z2, manifold=self.manifold)

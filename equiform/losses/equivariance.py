@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from torch import Tensor, nn
 
 from equiform import functional
-from equiform.forms import EuclideanForm, Form
-
-
-class CarriesForm(Protocol):
-    """A geometry with a form; every equiform manifold is one."""
-
-    @property
-    def form(self) -> Form:
-        """The form of the ambient space."""
-        ...
+from equiform.forms import Form
+from equiform.functional._arguments import CarriesForm, check_flag, form_of
+from equiform.functional.equivariance import (
+    Link,
+    Normalization,
+    Reduction,
+    check_geometry,
+    check_options,
+)
+from equiform.ops.gram_difference import Backend
 
 
 class PairwiseEquivarianceLoss(nn.Module):
     r"""Asks one isometry of a form to carry the first view's embeddings to the second's.
 
-    It matches all pairwise products of the two views and never projects: embed on a manifold
-    first (``manifold.project(z)``) where the theorem asks for it.
+    It matches all pairwise products of the two views, ``(n, d), (n, d) -> ()``, and never projects:
+    embed on a manifold first (``manifold.project(z)``) where the theorem asks for it. Arguments as
+    in :func:`equiform.functional.pairwise_equivariance`, checked here.
 
-    Args:
-        form: the product to preserve; that of ``manifold``, else Euclidean, unless given.
-        manifold: where the embeddings live; gives the form.
-        num_chunks: consecutive chunks of the batch, each with a transformation of its own.
-        normalization: ``"pairs"`` (mean over n² pairs) or ``"care"`` (the released code's scale).
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` over chunks.
-        backend: route of the op; ``"auto"`` chooses.
-        gather_distributed: pairs run over the batch of all ranks.
-        orientation: weight of :func:`equiform.functional.orientation_gap`, which asks for a
-            rotation instead of any orthogonal matrix; Euclidean form only.
-
-    Shape:
-        ``(n, d), (n, d) -> ()``, or ``(num_chunks,)`` with ``reduction="none"``.
-
-    Source: Gupta et al., ICLR 2024, eq. 1 and Algorithm 1; see
-    :func:`equiform.functional.pairwise_equivariance`.
+    Source: Gupta et al., ICLR 2024, eq. 1 and Algorithm 1.
     """
 
     def __init__(
@@ -49,26 +33,26 @@ class PairwiseEquivarianceLoss(nn.Module):
         *,
         manifold: CarriesForm | None = None,
         num_chunks: int = 1,
-        normalization: str = "pairs",
-        reduction: str = "mean",
-        backend: str = "auto",
+        normalization: Normalization = "pairs",
+        center: bool = False,
+        reduction: Reduction = "mean",
+        backend: Backend = "auto",
         gather_distributed: bool = False,
         orientation: float = 0.0,
+        link: Link = "product",
     ) -> None:
         super().__init__()
-        if form is None:
-            form = EuclideanForm() if manifold is None else manifold.form
-        elif manifold is not None and manifold.form != form:
-            raise ValueError(
-                f"form={form} is not the form of the manifold, {manifold.form}; give one of the two"
-            )
-        self.form = form
-        self.num_chunks = num_chunks
-        self.normalization = normalization
-        self.reduction = reduction
-        self.backend = backend
+        self.form = form_of(form, manifold)
+        check_options(num_chunks, normalization, center, link, reduction, backend, orientation)
+        check_geometry(self.form, manifold, link, orientation)
+        check_flag("gather_distributed", gather_distributed)
+        self.manifold = manifold
+        self.num_chunks, self.center, self.orientation = num_chunks, center, orientation
+        self.normalization: Normalization = normalization
+        self.link: Link = link
+        self.reduction: Reduction = reduction
+        self.backend: Backend = backend
         self.gather_distributed = gather_distributed
-        self.orientation = orientation
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """Loss of two views."""
@@ -76,8 +60,11 @@ class PairwiseEquivarianceLoss(nn.Module):
             z1,
             z2,
             self.form,
+            manifold=None if self.link == "product" else self.manifold,
             num_chunks=self.num_chunks,
             normalization=self.normalization,
+            center=self.center,
+            link=self.link,
             reduction=self.reduction,
             backend=self.backend,
             gather_distributed=self.gather_distributed,

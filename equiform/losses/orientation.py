@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 from torch import Tensor, nn
 
 from equiform import functional
-from equiform.functional._views import reduce_chunks, split_chunks
+from equiform.functional._arguments import check_choice, check_count, check_flag
+from equiform.functional.equivariance import Reduction, reduce_chunks, split_chunks
 
 
 class OrientationLoss(nn.Module):
@@ -20,12 +22,7 @@ class OrientationLoss(nn.Module):
         term: a function of two views ``(c, n, d)`` that gives one value a chunk;
             :func:`equiform.functional.orientation_gap` (L_σ) unless given, or
             :func:`equiform.functional.orientation_determinant` (L_or).
-        num_chunks: consecutive chunks of the batch, each with a transformation of its own.
-        reduction: ``"mean"``, ``"sum"`` or ``"none"`` over chunks.
-        gather_distributed: chunks run over the batch of all ranks.
-
-    Shape:
-        ``(n, d), (n, d) -> ()``, or ``(num_chunks,)`` with ``reduction="none"``.
+        num_chunks, reduction, gather_distributed: as in that loss.
     """
 
     def __init__(
@@ -33,22 +30,21 @@ class OrientationLoss(nn.Module):
         term: Callable[..., Tensor] = functional.orientation_gap,
         *,
         num_chunks: int = 1,
-        reduction: str = "mean",
+        reduction: Reduction = "mean",
         gather_distributed: bool = False,
     ) -> None:
         super().__init__()
+        check_count("num_chunks", num_chunks)
+        check_choice("reduction", reduction, get_args(Reduction))
+        check_flag("gather_distributed", gather_distributed)
         self.term = term
-        self.num_chunks = num_chunks
-        self.reduction = reduction
-        self.gather_distributed = gather_distributed
+        self.num_chunks, self.gather_distributed = num_chunks, gather_distributed
+        self.reduction: Reduction = reduction
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """Loss of embeddings before and after, row by row."""
-        values = self.term(
-            split_chunks(z1, self.num_chunks),
-            split_chunks(z2, self.num_chunks),
-            gather_distributed=self.gather_distributed,
-        )
+        z1, z2 = split_chunks(z1, self.num_chunks), split_chunks(z2, self.num_chunks)
+        values = self.term(z1, z2, gather_distributed=self.gather_distributed)
         return reduce_chunks(values, self.reduction)
 
     def extra_repr(self) -> str:

@@ -37,8 +37,8 @@ def test_equivariance_is_zero_under_the_group_and_only_there(case, data):
     b = data.draw(matrices(2 * d + 1, d, sesquilinear=form.sesquilinear))
     t = data.draw(group_elements(form.isometry_group(d), rapidities=(0.0, 0.5)))
     loss = PairwiseEquivarianceLoss(form)
-    scale = float(torch.linalg.matrix_norm(b, 2)) ** 4 + 1e-30
-    assert float(loss(b, b @ t.mT)) <= 1e-24 * scale
+    size = float(torch.linalg.matrix_norm(form.coordinates(b), 2)) ** 4 + 1e-30
+    assert float(loss(b, b @ t.mT)) <= 1e-24 * size * case.condition**2
     difference = form.gram(1.5 * b) - form.gram(b)
     expected = difference.abs().square().sum() / (2 * d + 1) ** 2
     torch.testing.assert_close(loss(b, 1.5 * b), expected)
@@ -52,7 +52,8 @@ def test_each_chunk_may_have_a_transformation_of_its_own(case):
     t = form.isometry_group(d).sample(4, rapidity=0.5, dtype=dtype)
     a = b @ t.mT
     flat = b.flatten(0, 1), a.flatten(0, 1)
-    assert PairwiseEquivarianceLoss(form, num_chunks=4)(*flat) < 1e-24
+    size = float(form.coordinates(a).abs().square().sum()) ** 2
+    assert PairwiseEquivarianceLoss(form, num_chunks=4)(*flat) < 1e-26 * size * case.condition**2
     if form.isometry_group(d).algebra_basis().shape[0]:
         assert PairwiseEquivarianceLoss(form, num_chunks=1)(*flat) > 1e-3
         # Chunks are consecutive: interleaved they would mix the transformations.
@@ -75,6 +76,7 @@ def test_chunks_are_independent_and_reduced():
         torch.testing.assert_close(stacked(z1.view(3, 4, 3), z2.view(3, 4, 3)), expected)
 
 
+@pytest.mark.filterwarnings("ignore:chunks of one point")
 @pytest.mark.parametrize("n", [1, 2, 16])
 def test_care_scale_is_2n_times_pairs_on_the_sphere(n):
     z1, z2 = unit(2 * n, 5), unit(2 * n, 5)
@@ -186,9 +188,9 @@ def test_views_are_checked_and_left_alone(loss):
     loss(z1, z2)
     assert torch.equal(z1, copies[0])
     assert torch.equal(z2, copies[1])
-    with pytest.raises(ValueError, match="one non-empty shape"):
+    with pytest.raises(ValueError, match=r"one (non-empty )?shape"):
         loss(z1, z2[:3])
-    with pytest.raises(ValueError, match="one non-empty shape"):
+    with pytest.raises(ValueError, match=r"one (non-empty )?shape"):
         loss(z1[:0], z2[:0])
     torch.testing.assert_close(loss(z1.mT.contiguous().mT, z2), loss(z1, z2))
 

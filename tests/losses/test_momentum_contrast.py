@@ -92,11 +92,11 @@ def test_half_precision_is_upcast_and_autocast_is_left(half):
 @pytest.mark.parametrize(
     ("shapes", "temperature", "match"),
     [
-        (((3, 2), (4, 2), (5, 2)), 0.2, r"one non-empty shape \(n, d\), got \(3, 2\) and \(4, 2\)"),
+        (((3, 2), (4, 2), (5, 2)), 0.2, r"one shape \(n, d\), got \(3, 2\) and \(4, 2\)"),
         (((3, 2), (3, 2), (5, 3)), 0.2, r"queue \(m, d\), got \(3, 2\) and \(5, 3\)"),
-        (((3, 2), (3, 2), (2,)), 0.2, r"queue \(m, d\), got \(3, 2\) and \(2,\)"),
-        (((1, 3, 2), (1, 3, 2), (5, 2)), 0.2, r"query and key \(n, d\)"),
-        (((3, 2), (3, 2), (5, 2)), 0.0, "temperature must be positive, got 0"),
+        (((3, 2), (3, 2), (2,)), 0.2, r"queue must have shape \(n, d\), got \(2,\)"),
+        (((1, 3, 2), (1, 3, 2), (5, 2)), 0.2, r"query must have shape \(n, d\), got \(1, 3, 2\)"),
+        (((3, 2), (3, 2), (5, 2)), 0.0, "temperature must be positive and finite, got 0"),
     ],
 )
 def test_errors(shapes, temperature, match):

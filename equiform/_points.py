@@ -1,0 +1,59 @@
+"""What is asked of embeddings where they come in, and the dtypes that are answered in."""
+
+import torch
+from torch import Tensor
+
+
+def check_points(
+    shape: str = "(..., n, d)", *, finite: bool = False, empty: bool = False, **sets: Tensor
+) -> None:
+    """Raise unless all are embeddings of one shape, all real or all complex.
+
+    Args:
+        shape: ``"(n, d)"`` for one set of points, ``"(..., n, d)"`` for batches of sets too, and
+            ``"(..., d, d)"`` for square matrices.
+        finite: whether NaN and infinity are refused, for what no factorisation can take.
+        empty: whether there may be no points.
+        sets: the embeddings, by the names that the user knows them by.
+    """
+    for name, x in sets.items():
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{name} must be a tensor of embeddings {shape}, got {type(x).__name__}"
+                + ("" if x is None else f"; use torch.as_tensor({name})")
+            )
+        if not (x.is_floating_point() or x.is_complex()):
+            raise TypeError(
+                f"{name} must be floating-point or complex, got {x.dtype}; use {name}.float()"
+            )
+        square = shape != "(..., d, d)" or x.shape[-1:] == x.shape[-2:-1]
+        if x.ndim < 2 or (x.ndim > 2 and shape == "(n, d)") or not square:
+            remedy = f"; use {name}[None] for one embedding" if x.ndim == 1 else ""
+            raise ValueError(f"{name} must have shape {shape}, got {tuple(x.shape)}{remedy}")
+        if x.shape[-1] == 0 or (x.shape[-2] == 0 and not empty):
+            raise ValueError(
+                f"{name} must hold at least one embedding {shape}, got {tuple(x.shape)}"
+            )
+    names, values = " and ".join(sets), list(sets.values())
+    if len({x.shape for x in values}) > 1:
+        shapes = " and ".join(str(tuple(x.shape)) for x in values)
+        raise ValueError(f"{names} must have one shape {shape}, got {shapes}")
+    if len({x.is_complex() for x in values}) > 1:
+        dtypes = " and ".join(str(x.dtype) for x in values)
+        raise TypeError(f"{names} must be all real or all complex, got {dtypes}")
+    if finite:
+        for name, x in sets.items():
+            if not x.isfinite().all():
+                raise ValueError(f"{name} must be finite, got NaN or infinity in {tuple(x.shape)}")
+
+
+def at_least(dtype: torch.dtype, *sets: Tensor) -> list[Tensor]:
+    """All in their common precision, but at least that of a real dtype."""
+    for x in sets:
+        dtype = torch.promote_types(dtype, x.dtype)
+    return [x.to(dtype) for x in sets]
+
+
+def real_dtype(*sets: Tensor) -> torch.dtype:
+    """The dtype of a measure: real, of the precision of the embeddings, at least float32."""
+    return at_least(torch.float32, *sets)[0].dtype.to_real()
