@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from equiform.functional._arguments import check_number
+
 #: How many replicates an interval rests on.
 NUM_REPLICATES = 1000
 _BLOCK = 256
@@ -61,8 +63,9 @@ def percentile_interval(replicates: Tensor, level: float) -> tuple[Tensor, Tenso
     """Ends of the central interval that holds a share ``level`` of the replicates, ``(r,)``.
 
     Raises:
-        ValueError: ``level`` is not strictly between 0 and 1.
+        TypeError, ValueError: ``level`` is no number, or not strictly between 0 and 1.
     """
+    check_number("level", level)
     if not 0 < level < 1:
         raise ValueError(f"level must be strictly between 0 and 1, got {level}")
     tail = (1 - level) / 2

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from equiform._points import at_least, check_points, real_dtype
+from equiform.functional._arguments import check_count, check_number
 from equiform.functional._labels import check_labels
 
 #: Similarities held at a time, which bounds the memory whatever the number of queries.
@@ -23,7 +25,7 @@ class Neighbours(NamedTuple):
     """
 
     similarity: Tensor
-    index: Tensor
+    index: Tensor  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 @torch.no_grad()
@@ -36,28 +38,21 @@ def nearest_neighbours(query: Tensor, gallery: Tensor, k: int) -> Neighbours:
         query: shape ``(n, d)``; an embedding of zeros has cosine 0 with all others.
         gallery: shape ``(m, d)``.
         k: how many, at most m.
-
-    Raises:
-        ValueError: the shapes do not fit, or k is not between 1 and m.
     """
-    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:
+    check_points("(n, d)", query=query, finite=True)
+    check_points("(n, d)", gallery=gallery, finite=True)
+    if query.shape[1] != gallery.shape[1]:
         raise ValueError(
             f"nearest neighbours need query (n, d) and gallery (m, d), "
             f"got {tuple(query.shape)} and {tuple(gallery.shape)}"
         )
-    if not 1 <= k <= len(gallery):
-        raise ValueError(
-            f"k must be between 1 and the {len(gallery)} embeddings of the gallery, got {k}"
-        )
-    dtype = torch.promote_types(torch.promote_types(query.dtype, gallery.dtype), torch.float32)
-    gallery = _unit(gallery.to(dtype)).mT
+    check_k(k, gallery)
+    query, gallery = at_least(torch.float32, query, gallery)
+    gallery = _unit(gallery).mT
     with torch.autocast(query.device.type, enabled=False):
-        chunks = [
-            (_unit(rows.to(dtype)) @ gallery).topk(k)
-            for rows in query.split(max(1, _MAX_ENTRIES // gallery.shape[1]))
-        ]
-    similarity, index = zip(*chunks, strict=True)
-    return Neighbours(torch.cat(similarity), torch.cat(index))
+        rows = query.split(max(1, _MAX_ENTRIES // gallery.shape[1]))
+        chunks = [(_unit(x) @ gallery).topk(k) for x in rows]
+    return Neighbours(*map(torch.cat, zip(*chunks, strict=True)))
 
 
 def knn_accuracy(
@@ -80,18 +75,20 @@ def knn_accuracy(
         k: how many neighbours vote, at most m; 200 and 20 are usual.
         temperature: τ, positive.
 
-    Returns:
-        A scalar in [0, 1].
-
-    Raises:
-        ValueError: the shapes do not fit, a label is negative or not an integer, k is not between 1
-            and m, or τ is not positive.
-
     Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination",
     CVPR 2018, 3.4, with τ = 0.07.
     """
     hits = knn_hits(features, labels, test_features, test_labels, k, temperature)
-    return hits.float().mean()
+    return hits.to(real_dtype(features, test_features)).mean()
+
+
+def check_k(k: int, gallery: Tensor) -> None:
+    """Raise unless k is a number of neighbours that a gallery has."""
+    check_count("k", k)
+    if k > len(gallery):
+        raise ValueError(
+            f"k must be between 1 and the {len(gallery)} embeddings of the gallery, got {k}"
+        )
 
 
 def _unit(x: Tensor) -> Tensor:
@@ -101,21 +98,15 @@ def _unit(x: Tensor) -> Tensor:
 
 
 def knn_hits(
-    features: Tensor,
-    labels: Tensor,
-    test_features: Tensor,
-    test_labels: Tensor,
-    k: int,
-    temperature: float,
+    features: Tensor, labels: Tensor, asked: Tensor, truth: Tensor, k: int, temperature: float
 ) -> Tensor:
     """Whether each test embedding is classified right, ``(n,)``; see :func:`knn_accuracy`."""
+    check_number("temperature", temperature, positive=True)
     check_labels("kNN", features, labels)
-    check_labels("kNN", test_features, test_labels)
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
-    similarity, index = nearest_neighbours(test_features, features, k)
+    check_labels("kNN", asked, truth)
+    similarity, index = nearest_neighbours(asked, features, k)
     # Against the closest, whose weight is then 1: the exponentials of a small τ do not overflow.
     # In float64, so that on a GPU the order of the sums, which varies, as good as never decides.
     weight = ((similarity.double() - similarity[:, :1]) / temperature).exp()
     votes = weight.new_zeros(len(index), int(labels.max()) + 1)
-    return votes.scatter_add_(1, labels[index], weight).argmax(1) == test_labels
+    return votes.scatter_add_(1, labels[index], weight).argmax(1) == truth

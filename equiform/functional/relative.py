@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiform.forms import BilinearForm, EuclideanForm, HermitianForm, sigma
+from equiform._points import at_least, check_points, real_dtype
+from equiform.forms import BilinearForm, Form, sigma
+from equiform.functional._arguments import CarriesForm, form_for
 from equiform.groups import Moments
+from equiform.groups.recovery import in_coordinates
 
 
 def relative_equivariance(
-    source: Tensor, target: Tensor, form: BilinearForm | None = None
+    source: Tensor, target: Tensor, form: Form | None = None, *, manifold: CarriesForm | None = None
 ) -> Tensor:
     r"""γ_b: how far Grams move, relative to how far the embeddings do; in [0, 1] for every form.
 
@@ -21,19 +24,23 @@ def relative_equivariance(
 
     Zero exactly when the Grams agree, about 1/2 for a random displacement, towards 1 for pure
     scaling, and unchanged when one isometry acts on both sets. Invariant embeddings, A = B, give 0.
+    For a :class:`~equiform.Joint` form both sums run over its members.
 
     Args:
-        source, target: embeddings B = f(x) and A = f(a x), shape ``(n, d)``.
+        source, target: embeddings B = f(x) and A = f(a x), shape ``(..., n, d)``.
         form: the product; Euclidean, or Hermitian for complex embeddings, unless given.
+        manifold: on which the embeddings lie, in place of its form.
 
     Returns:
-        A scalar, computed in float64 with O(d²) memory beside the embeddings.
+        Shape ``(...)``, computed in float64 with O(d²) memory beside the embeddings.
     """
-    numerator, denominator = relative_equivariance_terms(source, target, form)
-    return _ratio(numerator, denominator)
+    terms = relative_equivariance_terms(source, target, form, manifold=manifold)
+    return _ratio(*terms).to(real_dtype(source, target))
 
 
-def relative_equivariance_moments(moments: Moments, form: BilinearForm | None = None) -> Tensor:
+def relative_equivariance_moments(
+    moments: Moments, form: Form | None = None, *, manifold: CarriesForm | None = None
+) -> Tensor:
     r"""γ_b of points of which only moments were kept.
 
     .. math:: 2\lVert G_A - G_B\rVert^2 = \lVert X\rVert^2 + ε\, \mathrm{Re\, tr}(X X), \quad
@@ -48,40 +55,37 @@ def relative_equivariance_moments(moments: Moments, form: BilinearForm | None = 
 
     Args:
         moments: of the points B and A, shape ``(..., d, d)``.
-        form: the product; Euclidean, or Hermitian for complex moments, unless given.
-
-    Returns:
-        Shape ``(...)``.
+        form, manifold: as in :func:`relative_equivariance`.
     """
-    p, n, q = moments.source, moments.cross, moments.target
-    form = _form_for(p, form)
-    numerator, denominator = _terms(
-        form,
-        displacement=q - n - sigma(n) + p,
-        total=q + n + sigma(n) + p,
-        cross=q + n - sigma(n) - p,
-        source=p,
-        target=q,
-    )
-    return _ratio(numerator, denominator)
+    if not isinstance(moments, Moments):
+        raise TypeError(
+            f"moments must be Moments, got {type(moments).__name__}; use Moments.of(source, target)"
+        )
+    form = form_for(moments.source, form, manifold)
+    terms = []
+    for part, s in form.parts(moments.dim):
+        p, n, q = (m[..., s, s] for m in moments.parts[:3])
+        p, n, q, _ = in_coordinates(part, Moments(p, n, q, moments.weight)).parts
+        both, mixed, cross = p + q, n + sigma(n), n - sigma(n)
+        terms.append(_terms(part.standard(), both - mixed, both + mixed, q - p + cross, both))
+    return _ratio(*torch.stack(terms).sum(0))
 
 
 def relative_equivariance_terms(
-    source: Tensor, target: Tensor, form: BilinearForm | None = None
-) -> tuple[Tensor, Tensor]:
-    """Numerator and denominator of γ_b, for sums over transformations."""
-    form = _form_for(source, form)
-    work = torch.promote_types(source.dtype, torch.float64)
-    b, a = source.to(work), target.to(work)
-    moved, total = a - b, a + b
-    return _terms(
-        form,
-        displacement=sigma(moved) @ moved,
-        total=sigma(total) @ total,
-        cross=sigma(total) @ moved,
-        source=sigma(b) @ b,
-        target=sigma(a) @ a,
-    )
+    source: Tensor, target: Tensor, form: Form | None = None, *, manifold: CarriesForm | None = None
+) -> Tensor:
+    """Numerator and denominator of γ_b, ``(2, ...)``, in float64, for sums over transformations."""
+    check_points(source=source, target=target)
+    form = form_for(source, form, manifold)
+    b, a = at_least(torch.float64, source, target)
+    terms = []
+    for part, s in form.parts(b.shape[-1]):
+        own, moved = part.coordinates(b[..., s]), part.coordinates((a - b)[..., s])
+        other, total = own + moved, 2 * own + moved
+        both = sigma(own) @ own + sigma(other) @ other
+        displacement, cross = sigma(moved) @ moved, sigma(total) @ moved
+        terms.append(_terms(part.standard(), displacement, sigma(total) @ total, cross, both))
+    return torch.stack(terms).sum(0)
 
 
 def relative_equivariance_care(source: Tensor, target: Tensor) -> Tensor:
@@ -97,58 +101,37 @@ def relative_equivariance_care(source: Tensor, target: Tensor) -> Tensor:
     has no such defect. Pairs of points that do not move at all count as 0.
 
     Args:
-        source, target: embeddings f(x) and f(a x), shape ``(n, d)``.
+        source, target: embeddings f(x) and f(a x), shape ``(..., n, d)``; O(n²) memory is taken.
 
     Source: Gupta et al., ICLR 2024, §4.
     """
-    work = torch.promote_types(source.dtype, torch.float64)
-    b, a = source.to(work), target.to(work)
-    form = _form_for(b, None)
-    change = _squared_distances(form.gram(a)) - _squared_distances(form.gram(b))
+    check_points(source=source, target=target)
+    b, a = at_least(torch.float64, source, target)
+    change = _squared_distances(a) - _squared_distances(b)
     moved = (a - b).abs().square().sum(-1)
-    return _ratio(change.square(), (moved[:, None] + moved).square()).mean()
-
-
-def _form_for(z: Tensor, form: BilinearForm | None) -> BilinearForm:
-    """The form, by default the definite one, after a check that it takes rows of z."""
-    if form is None:
-        form = HermitianForm() if z.is_complex() else EuclideanForm()
-    form.check_embedding(z)
-    return form
+    pairs = _ratio(change.square(), (moved[..., :, None] + moved[..., None, :]).square())
+    return pairs.mean((-2, -1)).to(real_dtype(source, target))
 
 
 def _terms(
-    form: BilinearForm,
-    *,
-    displacement: Tensor,
-    total: Tensor,
-    cross: Tensor,
-    source: Tensor,
-    target: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Numerator and denominator from D^σD, S^σS, S^σD, B^σB and A^σA, of D = A - B, S = A + B."""
+    form: BilinearForm, displacement: Tensor, total: Tensor, cross: Tensor, both: Tensor
+) -> Tensor:
+    """Numerator and denominator from D^σD, S^σS, S^σD and B^σB + A^σA; D = A - B, S = A + B."""
     # G_A - G_B = (X + ε X^σ) / 2 for X = D J S^σ. All norms below are traces of d×d moments:
-    # ‖Y J Z^σ‖² = Re tr(Y^σY J Z^σZ J^σ), and J^σ = ε J.
-    x2 = _product_norm2(form, displacement, total)
+    # ‖Y J Z^σ‖² = Re tr(Y^σY J Z^σZ J^σ), and J^σ = ε J; apply gives right products by J.
+    moved, ends = form.apply(displacement), form.apply(torch.stack([total, both]))
+    x2, denominator = form.symmetry * (moved * ends.mT).sum((-2, -1)).real
     trace = (form.apply(cross) * form.apply(cross).mT).sum((-2, -1)).real
     numerator = (x2 + form.symmetry * trace) / 2
-    denominator = 2 * (
-        _product_norm2(form, displacement, target) + _product_norm2(form, displacement, source)
-    )
-    return numerator.clamp_min(0), denominator
+    return torch.stack([numerator, 2 * denominator]).clamp_min(0)
 
 
-def _product_norm2(form: BilinearForm, my: Tensor, mz: Tensor) -> Tensor:
-    """‖Y J Z^σ‖² from the d×d moments of Y and Z."""
-    # tr(my J mz J^σ) with J^σ = ε J: apply gives right products by J.
-    return form.symmetry * (form.apply(my) * form.apply(mz).mT).sum((-2, -1)).real
-
-
-def _squared_distances(gram: Tensor) -> Tensor:
-    diagonal = gram.diagonal().real
-    return diagonal[:, None] + diagonal - 2 * gram.real
+def _squared_distances(x: Tensor) -> Tensor:
+    gram = (x @ x.mH).real
+    norms = gram.diagonal(dim1=-2, dim2=-1)
+    return norms[..., :, None] + norms[..., None, :] - 2 * gram
 
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
     """Their quotient, 0 where the denominator is."""
-    return torch.where(denominator > 0, numerator / denominator.where(denominator > 0, 1), 0)
+    return torch.where(denominator == 0, 0, numerator / denominator.where(denominator != 0, 1))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from equiform.forms import EuclideanForm, HermitianForm, sigma
+from equiform._points import at_least, check_points, real_dtype
+from equiform.forms import Form, sigma
+from equiform.functional._arguments import (
+    SupportsDistance,
+    check_flag,
+    check_group,
+    check_manifold,
+    form_for,
+)
 from equiform.groups import IsometryGroup
-
-
-class SupportsDistance(Protocol):
-    """A geometry that measures how far apart points are; every equiform manifold is one."""
-
-    def dist(self, x: Tensor, y: Tensor) -> Tensor:
-        """Geodesic distance, ``(..., d), (..., d) -> (...)``."""
-        ...
 
 
 def wahba_error(
@@ -24,7 +24,7 @@ def wahba_error(
     target: Tensor,
     group: IsometryGroup | None = None,
     *,
-    held_out: tuple[Tensor, Tensor] | None = None,
+    held_out: bool = True,
     manifold: SupportsDistance | None = None,
 ) -> Tensor:
     r"""W_f: relative error :math:`\min_T \lVert A - B T^t\rVert_F / \lVert A\rVert_F` over a group.
@@ -34,23 +34,19 @@ def wahba_error(
 
     Args:
         source, target: embeddings B = f(x) and A = f(a x), shape ``(..., n, d)``.
-        group: where T is sought; O(d), or U(d) for complex embeddings, unless given.
-        held_out: other points ``(source, target)`` on which to measure the T that was fitted.
+        group: where T is sought; that of the manifold, or else O(d), or U(d) for complex
+            embeddings, unless given.
+        held_out: fit T to every other point, from the first, and measure it on the rest, so that
+            a fit with as many parameters as data cannot look good; False fits and measures on all.
         manifold: on which the embeddings lie and which T maps to itself; the result is then the
             root mean square of the geodesic distance between the rows of A and :math:`B T^t`, and
             no ratio. A norm of points of a hyperboloid depends on where its origin is.
 
-    Returns:
-        Shape ``(...)``.
-
     Source: Gupta et al., ICLR 2024, §4, W_f, divided by the norm of A.
     """
-    if group is None:
-        form = HermitianForm() if source.is_complex() else EuclideanForm()
-        group = form.isometry_group(source.shape[-1])
-    fit = group.recover(source, target)
-    b, a = (source, target) if held_out is None else held_out
-    return root_ratio(wahba_terms(b, a, fit.matrix, manifold).sum(-2)).to(source.real.dtype)
+    fit = Fit(group, held_out, manifold)
+    check_points(source=source, target=target, finite=True)
+    return root_ratio(fit.errors(source, target).sum(-2)).to(real_dtype(source, target))
 
 
 def composition_defect(
@@ -58,9 +54,9 @@ def composition_defect(
     first: Tensor,
     second: Tensor,
     both: Tensor,
-    group: IsometryGroup,
+    group: IsometryGroup | None = None,
     *,
-    held_out: Tensor | None = None,
+    held_out: bool = True,
     manifold: SupportsDistance | None = None,
 ) -> Tensor:
     r"""How far fitted elements are from composing as the transformations do.
@@ -74,53 +70,82 @@ def composition_defect(
 
     Args:
         source, first, second, both: f(x), f(a x), f(a' x) and f(a'(a x)), shape ``(n, d)``.
-        group: where the T are sought.
-        held_out: F, other f(x) on which to measure; ``source`` unless given.
+        group: where the T are sought, as in :func:`wahba_error`.
+        held_out: fit each T to every other point, from the first, and let F be the rest of f(x);
+            False takes all points for both.
         manifold: as in :func:`wahba_error`: the root mean square of the geodesic distance between
             the rows of :math:`F (T_{a'} T_a)^t` and :math:`F T_{a'a}^t`.
 
-    Returns:
-        A scalar.
-
     Source: Gupta et al., ICLR 2024, Corollary 1.
     """
-    points = source if held_out is None else held_out
-    terms = composition_terms(points, source, first, second, both, group, manifold)
-    return root_ratio(terms.sum(-2)).to(source.real.dtype)
+    fit = Fit(group, held_out, manifold)
+    check_points("(n, d)", source=source, first=first, second=second, both=both, finite=True)
+    sets = source, first, second, both
+    return root_ratio(fit.defects(*sets).sum(-2)).to(real_dtype(*sets))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Where group elements are sought, on which points, and how far points are apart."""
+
+    group: IsometryGroup | None
+    held_out: bool
+    manifold: SupportsDistance | None
+
+    def __post_init__(self) -> None:
+        needed = ("dist", "isometry_group") if self.group is None else ("dist",)
+        check_manifold(self.manifold, *needed)
+        if self.group is not None:
+            check_group(self.group)
+        check_flag("held_out", self.held_out)
+
+    def errors(self, source: Tensor, target: Tensor) -> Tensor:
+        """Terms of the fit of source to target; see :func:`wahba_terms`."""
+        group, fit, rest = self._where(source)
+        b, a = at_least(torch.float32, source, target)
+        matrix = group.recover(b[..., fit, :], a[..., fit, :]).matrix
+        return wahba_terms(b[..., rest, :], a[..., rest, :], matrix, self.manifold, group.form)
+
+    def defects(self, *points: Tensor) -> Tensor:
+        """As :meth:`errors`, of the defect of source, first, second and both."""
+        group, fit, rest = self._where(points[0])
+        sets = at_least(torch.float64, *points)
+        f = sets[0][rest]
+        # The fits are least squares, and so depend on the frame as well: all is done in that of h.
+        h = group.balance(sigma(f) @ f)
+        # With the digits that the embeddings have, of which the rank of a fit is a matter.
+        digits = at_least(torch.float32, *points)[0].dtype
+        b, *targets = ((x[fit] @ h).to(digits) for x in sets)
+        t, t_second, t_both = (group.recover(b, a).matrix.to(h.dtype) for a in targets)
+        f = f @ h
+        return _terms(f @ (t_second @ t).mT, f @ t_both.mT, f, self.manifold, group.form)
+
+    def _where(self, source: Tensor) -> tuple[IsometryGroup, slice, slice]:
+        """The group that is meant, and which rows are fitted and which measured."""
+        n, d = source.shape[-2:]
+        if self.held_out and n < 2:
+            raise ValueError(
+                f"held_out=True needs at least two points to hold one out, got n={n}; use "
+                "held_out=False to measure on the points that are fitted"
+            )
+        step = 2 if self.held_out else 1
+        group = self.group
+        if group is None:
+            geometry = form_for(source, None, None) if self.manifold is None else self.manifold
+            group = geometry.isometry_group(d)  # type: ignore[union-attr]
+        return group, slice(None, None, step), slice(step - 1, None, step)
 
 
 def wahba_terms(
-    source: Tensor, target: Tensor, matrix: Tensor, manifold: SupportsDistance | None
+    source: Tensor,
+    target: Tensor,
+    matrix: Tensor,
+    manifold: SupportsDistance | None,
+    form: Form | None,
 ) -> Tensor:
     """Squared error of each point and what it is relative to, ``(..., n, 2)`` in float64."""
-    b, a, t = map(_double, (source, target, matrix))
-    fitted = b @ t.mT
-    if manifold is not None:
-        return _squared_distances(manifold, a, fitted)
-    return torch.stack([_energy(a - fitted), _energy(a)], -1)
-
-
-def composition_terms(
-    points: Tensor,
-    source: Tensor,
-    first: Tensor,
-    second: Tensor,
-    both: Tensor,
-    group: IsometryGroup,
-    manifold: SupportsDistance | None,
-) -> Tensor:
-    """As :func:`wahba_terms`, of the defect at each of the points."""
-    f = _double(points)
-    # The fits are least squares, and so depend on the frame as well: all is done in that of h.
-    h = group.balance(sigma(f) @ f).to(source.dtype)
-    t, t_second, t_both = (
-        _double(group.recover(source @ h, target @ h).matrix) for target in (first, second, both)
-    )
-    f = _double(points @ h)
-    composed, direct = f @ (t_second @ t).mT, f @ t_both.mT
-    if manifold is not None:
-        return _squared_distances(manifold, composed, direct)
-    return torch.stack([_energy(composed - direct), _energy(f)], -1)
+    b, a, t = at_least(torch.float64, source, target, matrix)
+    return _terms(a, b @ t.mT, a, manifold, form)
 
 
 def root_ratio(sums: Tensor) -> Tensor:
@@ -129,18 +154,16 @@ def root_ratio(sums: Tensor) -> Tensor:
     Its gradient is zero, not NaN, where the first is.
     """
     error, energy = sums.unbind(-1)
-    squared = torch.where(energy > 0, error / energy.where(energy > 0, 1), error)
-    return torch.where(squared > 0, squared.where(squared > 0, 1).sqrt(), 0)
+    squared = error / energy.where(energy != 0, 1)
+    return torch.where(squared == 0, 0, squared.where(squared != 0, 1).sqrt())
 
 
-def _squared_distances(manifold: SupportsDistance, x: Tensor, y: Tensor) -> Tensor:
-    squared = manifold.dist(x, y).square()
-    return torch.stack([squared, torch.ones_like(squared)], -1)
-
-
-def _energy(x: Tensor) -> Tensor:
-    return x.abs().square().sum(-1)
-
-
-def _double(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float64))
+def _terms(
+    x: Tensor, y: Tensor, unit: Tensor, manifold: SupportsDistance | None, form: Form | None
+) -> Tensor:
+    """Squared distances of rows, and 1; or squared lengths of x - y and of the unit in a form."""
+    if manifold is not None:
+        squared = manifold.dist(x, y).square()
+        return torch.stack([squared, torch.ones_like(squared)], -1)
+    rows = (z if form is None else form.coordinates(z) for z in (x - y, unit))
+    return torch.stack([z.abs().square().sum(-1) for z in rows], -1)

@@ -1,50 +1,51 @@
 """γ: how far pairwise products move, relative to how far the embeddings do."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from torch import Tensor
 
 from equiform import functional
-from equiform.forms import BilinearForm
+from equiform.forms import EuclideanForm, Form
+from equiform.functional._arguments import CarriesForm, check_flag, form_of
 from equiform.functional.relative import relative_equivariance_terms
-from equiform.metrics._collapse import EquivarianceMetric
+from equiform.metrics._base import EquivarianceMetric, PairMetric
 
 
-class RelativeEquivariance(EquivarianceMetric):
-    r"""γ: how far pairwise products move, relative to how far the embeddings do.
+class RelativeEquivariance(EquivarianceMetric, PairMetric):
+    r"""γ_b, pooling numerators and denominators over all updates.
 
-    Nothing is fitted, so every point is held out. γ_b pools numerators and denominators over all
-    updates; γ_f is a mean over pairs and updates.
+    Nothing is fitted, so every point is held out.
 
     Args:
-        form: the product that is to be preserved; Euclidean, or Hermitian, unless given.
-        bounded: γ_b, in [0, 1] and defined for every form; False gives γ_f as the paper prints it,
-            for Euclidean embeddings only.
+        form, manifold: as in :func:`equiform.functional.relative_equivariance`.
+        bounded: False gives γ_f as the paper prints it, a mean over pairs and updates, for
+            Euclidean embeddings only: :func:`equiform.functional.relative_equivariance_care`.
         kwargs: of :class:`torchmetrics.Metric`.
-
-    Source: see :func:`equiform.functional.relative_equivariance` (γ_b) and
-    :func:`equiform.functional.relative_equivariance_care` (γ_f).
     """
 
     def __init__(
-        self, form: BilinearForm | None = None, *, bounded: bool = True, **kwargs: Any
+        self,
+        form: Form | None = None,
+        *,
+        manifold: CarriesForm | None = None,
+        bounded: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if form is not None and not bounded:
-            raise ValueError(f"γ_f is made of Euclidean distances; form={form} needs bounded=True")
-        self.form = form
+        check_flag("bounded", bounded)
+        meant = form_of(form, manifold)
+        if meant != EuclideanForm() and not bounded:
+            raise ValueError(f"γ_f is made of Euclidean distances; {meant} needs bounded=True")
+        self.form = form if manifold is None else meant
         self.bounded = bounded
 
-    def update(self, source: Tensor, target: Tensor) -> None:
-        """Take the embeddings f(x) and f(a x) of one transformation a, each ``(n, d)``."""
-        source, target = self._checked(source=source, target=target)
+    def measure(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor | float]:
+        """Numerator and denominator of γ_b, or γ_f and 1."""
         self._watch(source)
         if self.bounded:
             numerator, denominator = relative_equivariance_terms(source, target, self.form)
-            self.total += numerator
-            self.weight += denominator
-        else:
-            self.total += functional.relative_equivariance_care(source, target)
-            self.weight += 1
+            return numerator, denominator
+        return functional.relative_equivariance_care(source, target), 1.0
+
+    def _watched_form(self) -> Form | None:
+        return self.form

@@ -1,76 +1,74 @@
 """How embeddings spread, and how evenly a transformation turns them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from equiform import functional
+from equiform.forms import Form
 from equiform.functional import SupportsSimilarity
+from equiform.functional._arguments import CarriesForm, check_manifold, check_number, form_of
 from equiform.functional.spread import cosines
-from equiform.metrics._base import PairMetric
-from equiform.metrics._estimate import EstimatedMetric, shuffled
+from equiform.metrics._base import EstimatedMetric, PairMetric, shuffled
 
 
 class EffectiveRank(PairMetric):
     """Effective number of directions that f(x) uses; 1 says that the encoder has collapsed.
 
-    See :func:`equiform.functional.effective_rank`.
+    Arguments as in :func:`equiform.functional.effective_rank`.
     """
 
     higher_is_better = True
+    plot_lower_bound = 0.0
+
+    def __init__(
+        self, form: Form | None = None, *, manifold: CarriesForm | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        meant = form_of(form, manifold)
+        self.form = form if manifold is None else meant
 
     def measure(self, source: Tensor, target: Tensor) -> tuple[Tensor, float]:
         """Effective rank of the embeddings before the transformation."""
-        return functional.effective_rank(source), 1.0
+        return functional.effective_rank(source, self.form), 1.0
 
 
 class Uniformity(PairMetric):
     """Uniformity of both sets of embeddings; its maximum 1/τ says that they coincide.
 
-    See :func:`equiform.functional.uniformity`.
-
-    Args:
-        temperature: τ.
-        manifold: scores the pairs; inner products unless given.
-        kwargs: of :class:`torchmetrics.Metric`.
+    Arguments as in :func:`equiform.functional.uniformity`.
     """
 
     higher_is_better = False
 
     def __init__(
-        self,
-        temperature: float = 1.0,
-        *,
-        manifold: SupportsSimilarity | None = None,
-        **kwargs: Any,
+        self, temperature: float = 1.0, *, manifold: SupportsSimilarity | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        check_number("temperature", temperature, positive=True)
+        check_manifold(manifold, "similarity")
         self.temperature = temperature
         self.manifold = manifold
 
     def measure(self, source: Tensor, target: Tensor) -> tuple[Tensor, float]:
         """Uniformity of one pair of embedding sets."""
-        value = functional.uniformity(source, target, self.temperature, manifold=self.manifold)
-        return value, 1.0
+        return functional.uniformity(source, target, self.temperature, manifold=self.manifold), 1.0
 
 
 class CosineSpread(EstimatedMetric):
     """Variance over points of the cosine between f(x) and f(a x); mean over transformations.
 
-    Zero where each transformation turns all embeddings by one angle, as an equivariant encoder
-    onto the circle does. See :func:`equiform.functional.cosine_spread`.
-
-    Source: Gupta et al., ICLR 2024, Fig. 6.
+    See :func:`equiform.functional.cosine_spread`.
     """
+
+    plot_upper_bound = 1.0
 
     def update(self, source: Tensor, target: Tensor) -> None:
         """Take the embeddings f(x) and f(a x) of one transformation a, each ``(n, d)``."""
-        source, target = self._checked(source=source, target=target)
-        self._watch(source)
-        self._record(_powers(source, target), _powers(source, shuffled(target)), _variance)
+        source, target = self._take(source=source, target=target)
+        terms, null = (_powers(source, other) for other in (target, shuffled(target)))
+        self._record(source, terms, null, _variance)
 
 
 def _powers(source: Tensor, target: Tensor) -> Tensor:

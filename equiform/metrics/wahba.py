@@ -1,139 +1,173 @@
 """Errors of fitted group elements, on points that were not fitted."""
 
-from __future__ import annotations
-
 import warnings
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from equiform.forms import Form
 from equiform.functional import SupportsDistance
-from equiform.functional.wahba import composition_terms, root_ratio, wahba_terms
+from equiform.functional._arguments import check_count
+from equiform.functional.wahba import Fit, root_ratio
 from equiform.groups import IsometryGroup
-from equiform.metrics._estimate import EstimatedMetric, shuffled
+from equiform.metrics._base import EstimatedMetric, shuffled
+from equiform.metrics._streamed import add_batch, moments_shape, streamed_fits
 
 
 class TrivialFitWarning(UserWarning):
     """A group element was fitted to no more points than dimensions, which says little of it."""
 
 
-class _FittedMetric(EstimatedMetric):
-    """Fits on every other point and measures on the rest.
-
-    A fit with as many parameters as data cannot look good.
-    """
+class FittedMetric(EstimatedMetric):
+    """Fits on every other point, from the first, and measures on the rest."""
 
     _warned = False
 
     def __init__(
-        self, group: IsometryGroup, *, manifold: SupportsDistance | None = None, **kwargs: Any
+        self,
+        group: IsometryGroup | None = None,
+        *,
+        held_out: bool = True,
+        manifold: SupportsDistance | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._options = Fit(group, held_out, manifold)
         self.group = group
+        self.held_out = held_out
         self.manifold = manifold
 
-    def _warn_of_trivial_fit(self, fitted: Tensor) -> None:
-        n, d = fitted.shape
+    def _watched_form(self) -> Form | None:
+        geometry = self.manifold if self.group is None else self.group
+        return getattr(geometry, "form", None)
+
+    def _warn_of_trivial_fit(self, n: int, d: int) -> None:
         if n <= d and not self._warned:
             self._warned = True
             warnings.warn(
                 f"{type(self).__name__} fits {n} points in {d} dimensions, which leaves the group "
                 f"element open or trivially good; give each update more than {d} points to fit",
                 TrivialFitWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
-    def _check_number(self, source: Tensor, remedy: str = "") -> None:
-        if len(source) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least two points to hold one out, "
-                f"got n={len(source)}{remedy}"
-            )
+    def _fit(self, terms_of: Callable[..., Tensor], source: Tensor, *targets: Tensor) -> None:
+        """Add one transformation: its terms, and those of shuffled pairs."""
+        # Each in an order of its own: one order for all would relate them.
+        unrelated = [shuffled(target, seed) for seed, target in enumerate(targets)]
+        terms, null = (terms_of(source, *others) for others in (targets, unrelated))
+        n, d = source.shape
+        self._warn_of_trivial_fit((n + 1) // 2 if self.held_out else n, d)
+        self._record(source, terms, null, root_ratio)
 
 
-class WahbaError(_FittedMetric):
+class WahbaError(FittedMetric):
     r"""W_f: relative error of the one group element that best explains a transformation.
 
-    The element is fitted on every other point and measured on the rest, so that a fit with as many
-    parameters as data cannot look good. Mean over updates, one update a transformation; warns with
-    :class:`TrivialFitWarning` where it fits no more points than dimensions.
+    Mean of :func:`equiform.functional.wahba_error` over updates, one update a transformation; warns
+    with :class:`TrivialFitWarning` where it fits no more points than dimensions.
+
+    A data set too large for that comes in batches where ``num_transformations`` is given: each
+    update names its transformation, only second moments are kept (12 d² numbers for each), and
+    one element a transformation is fitted to all its points when the value is asked for, whatever
+    the batches were. ``estimate()`` then has a null, of pairs shuffled within batches, but no
+    interval: its ends are NaN. A value below about 1e-8 is rounding. ``forward`` splits each batch
+    by itself; ``update`` splits all points of a transformation as they come.
 
     Args:
-        group: where it is sought: ``EuclideanForm().isometry_group(d)`` for O(d), which is the
-            theory's group, or ``SpecialOrthogonal(d)``, which is the paper's metric.
-        held_out: measure on points that were not fitted; False measures on those that were.
-        manifold: on which the embeddings lie; the value is then the root mean square of geodesic
-            distances, as it should be on a hyperboloid.
+        group: ``EuclideanForm().isometry_group(d)`` for O(d), which is the theory's group, or
+            ``SpecialOrthogonal(d)``, which is the paper's metric.
+        held_out, manifold: as in :func:`equiform.functional.wahba_error`.
+        num_transformations: how many transformations come in batches; needs a group, and no
+            manifold, whose distances are no function of moments.
         kwargs: of :class:`torchmetrics.Metric`.
 
-    Source: Gupta et al., ICLR 2024, §4; see :func:`equiform.functional.wahba_error`.
+    Source: Gupta et al., ICLR 2024, §4.
     """
+
+    moments: Tensor
+    points: Tensor
 
     def __init__(
         self,
-        group: IsometryGroup,
+        group: IsometryGroup | None = None,
         *,
         held_out: bool = True,
         manifold: SupportsDistance | None = None,
+        num_transformations: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(group, manifold=manifold, **kwargs)
-        self.held_out = held_out
+        super().__init__(group, held_out=held_out, manifold=manifold, **kwargs)
+        self.num_transformations = num_transformations
+        if num_transformations is None:
+            return
+        check_count("num_transformations", num_transformations)
+        if group is None or manifold is not None:
+            raise ValueError(
+                "num_transformations keeps moments, which need a group and give no distances on a "
+                f"manifold; got group={group!r}, manifold={manifold!r}: write "
+                "WahbaError(form.isometry_group(d), num_transformations=k)"
+            )
+        self._add_sum("moments", *moments_shape(num_transformations, group))
+        self._add_sum("points", num_transformations, 2, 2)
 
-    def update(self, source: Tensor, target: Tensor) -> None:
-        """Take the embeddings f(x) and f(a x) of one transformation a, each ``(n, d)``."""
-        source, target = self._checked(source=source, target=target)
-        if self.held_out:
-            self._check_number(source, "; use held_out=False to measure on the fitted point")
-        self._watch(source)
-        self._warn_of_trivial_fit(source[self._fitted])
-        self._record(self._terms(source, target), self._terms(source, shuffled(target)), root_ratio)
+    def update(self, source: Tensor, target: Tensor, transformation: int | None = None) -> None:
+        """Take f(x) and f(a x), ``(n, d)``, of all points of one transformation a, or of a batch.
 
-    @property
-    def _fitted(self) -> slice:
-        return slice(None, None, 2 if self.held_out else 1)
+        Args:
+            transformation: which one it is, from 0; only for batches.
+        """
+        source, target = self._take(source=source, target=target)
+        if self.num_transformations is not None:
+            i = self._checked(transformation, source)
+            add_batch(self.moments[i], self.points[i], source, target, held_out=self.held_out)
+        elif transformation is None:
+            self._fit(self._options.errors, source, target)
+        else:
+            raise ValueError(
+                f"transformation={transformation!r} is for batches: give WahbaError "
+                "num_transformations, or all points of a transformation in one update"
+            )
 
-    def _terms(self, source: Tensor, target: Tensor) -> Tensor:
-        fit = self.group.recover(source[self._fitted], target[self._fitted])
-        rest = slice(1, None, 2) if self.held_out else slice(None)
-        return wahba_terms(source[rest], target[rest], fit.matrix, self.manifold)
+    def _measured(self) -> tuple[Tensor, ...]:
+        if self.num_transformations is None or not self.points.any():
+            return super()._measured()
+        assert self.group is not None  # which was asked for at construction
+        error, null, fitted, rows = streamed_fits(
+            self.moments, self.points, self.group, held_out=self.held_out
+        )
+        self._warn_of_trivial_fit(int(fitted.min()), self.group.dim)
+        value, null = self._answer(error.mean()), self._answer(null.mean())
+        return torch.stack([*map(self._rank, rows)]).mean(), value, value * torch.nan, null
+
+    def _checked(self, transformation: int | None, source: Tensor) -> int:
+        k, group = len(self.points), self.group
+        assert group is not None  # which was asked for at construction
+        if type(transformation) is not int or not 0 <= transformation < k:
+            raise ValueError(
+                f"transformation must be an int from 0 to {k - 1}, which says what the batch went "
+                f"through, got {transformation!r}"
+            )
+        if source.shape[-1] != group.dim:
+            raise ValueError(f"source must have shape (n, {group.dim}), got {tuple(source.shape)}")
+        group.form.check_embedding(source)
+        return transformation
 
 
-class CompositionDefect(_FittedMetric):
+class CompositionDefect(FittedMetric):
     r"""How far the element fitted to a' a is from the product of those fitted to a' and to a.
 
-    Elements are fitted on every other point and measured on the rest. Mean over updates, one
-    update a pair of transformations. Zero for an equivariant encoder, but for an invariant one
-    too; warns as :class:`WahbaError` does. Fits of noisy points compose with the errors of all
-    three: read it beside W_f.
+    Mean of :func:`equiform.functional.composition_defect` over updates, one update a pair of
+    transformations; arguments and warnings are those of :class:`WahbaError`. Zero for an
+    equivariant encoder, but for an invariant one too. Fits of noisy points compose with the errors
+    of all three: read it beside W_f.
 
-    Args:
-        group: where the elements are sought.
-        manifold: as in :class:`WahbaError`. Without it the defect is relative, in the frame that
-            the group balances, and one isometry of all embeddings changes nothing.
-        kwargs: of :class:`torchmetrics.Metric`.
-
-    Source: Gupta et al., ICLR 2024, Corollary 1; see
-    :func:`equiform.functional.composition_defect`.
+    Source: Gupta et al., ICLR 2024, Corollary 1.
     """
 
     def update(self, source: Tensor, first: Tensor, second: Tensor, both: Tensor) -> None:
         """Take f(x), f(a x), f(a' x) and f(a'(a x)) of two transformations, each ``(n, d)``."""
-        source, *targets = self._checked(source=source, first=first, second=second, both=both)
-        self._check_number(source)
-        self._watch(source)
-        self._warn_of_trivial_fit(source[::2])
-        # Each in an order of its own: one order for all three would relate them.
-        unrelated = [shuffled(target, seed) for seed, target in enumerate(targets)]
-        self._record(self._terms(source, *targets), self._terms(source, *unrelated), root_ratio)
-
-    def _terms(self, source: Tensor, first: Tensor, second: Tensor, both: Tensor) -> Tensor:
-        return composition_terms(
-            source[1::2],
-            source[::2],
-            first[::2],
-            second[::2],
-            both[::2],
-            self.group,
-            self.manifold,
-        )
+        sets = self._take(source=source, first=first, second=second, both=both)
+        self._fit(self._options.defects, *sets)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 from torch import Tensor, nn
 
+from equiform.functional._arguments import check_count, check_group
 from equiform.groups import IsometryGroup, Moments
-from equiform.groups.moments import trace
 
 
 class LearnedIsometry(nn.Module):
@@ -34,9 +36,6 @@ class LearnedIsometry(nn.Module):
 
     Shape:
         ``(..., k) -> (..., d, d)``, acting on columns: rows transform as ``x @ ρ(θ).mT``.
-
-    Raises:
-        ValueError: ``num_factors`` is below 1, or θ or what the network returns is of wrong length.
     """
 
     def __init__(
@@ -48,8 +47,13 @@ class LearnedIsometry(nn.Module):
         network: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if num_factors < 1:
-            raise ValueError(f"num_factors must be at least 1, got {num_factors}")
+        check_group(group)
+        check_count("num_parameters", num_parameters)
+        check_count("num_factors", num_factors)
+        if network is not None and not isinstance(network, nn.Module):
+            raise TypeError(
+                f"network must be an nn.Module, an instance and not the class, got {network!r}"
+            )
         self.group = group
         self.num_parameters = num_parameters
         self.num_factors = num_factors
@@ -60,10 +64,9 @@ class LearnedIsometry(nn.Module):
 
     def algebra(self, theta: Tensor) -> Tensor:
         """ξ_1(θ), …, ξ_F(θ), ``(..., k) -> (..., num_factors, d, d)``."""
-        if theta.shape[-1:] != (self.num_parameters,):
-            raise ValueError(
-                f"theta must have shape (..., {self.num_parameters}), got {tuple(theta.shape)}"
-            )
+        k = self.num_parameters
+        if theta.shape[-1:] != (k,):
+            raise ValueError(f"theta must have shape (..., {k}), got {tuple(theta.shape)}")
         coordinates = self.network(theta) - self.network(theta.new_zeros(1, self.num_parameters))[0]
         if coordinates.shape != (*theta.shape[:-1], self._num_coordinates):
             raise ValueError(
@@ -71,35 +74,25 @@ class LearnedIsometry(nn.Module):
                 f"{self.num_factors} elements of the algebra of {self.group!r}, "
                 f"got {tuple(coordinates.shape)}"
             )
-        coordinates = coordinates.unflatten(-1, (self.num_factors, -1))
-        dtype = coordinates.dtype
-        basis = self.group.algebra_basis(
-            dtype=dtype.to_complex() if self.group.form.sesquilinear else dtype,
-            device=theta.device,
-        )
-        return torch.tensordot(coordinates.to(basis.dtype), basis, dims=1)
+        if self.group.form.sesquilinear:
+            coordinates = coordinates + 0j
+        basis = self.group.algebra_basis(dtype=coordinates.dtype, device=theta.device)
+        return torch.tensordot(coordinates.unflatten(-1, (self.num_factors, -1)), basis, 1)
 
     def forward(self, theta: Tensor) -> Tensor:
         """ρ(θ), in the precision of the weights under autocast too."""
-        with _without_autocast(theta):
-            product, *factors = self.group.exp(self.algebra(theta)).unbind(-3)
-            for factor in factors:
-                product = product @ factor
-        return product
+        # Rounded to half precision a product of isometries is none.
+        with torch.autocast(theta.device.type, enabled=False):
+            return reduce(torch.matmul, self.group.exp(self.algebra(theta)).unbind(-3))
 
     def moment_loss(self, theta: Tensor, moments: Moments) -> Tensor:
         r"""Mean over augmentations of the relative squared residual of their points.
 
         .. math:: \frac1m \sum_a \lVert A_a - B_a ρ(θ_a)^t\rVert_W^2 / \lVert A_a\rVert_W^2
 
-        Computed from the moments alone, in their dtype: O(m d³) however many points they hold.
-
-        Args:
-            theta: parameters of m augmentations, shape ``(m, k)``.
-            moments: of their points, shape ``(m, d, d)``.
-
-        Returns:
-            A scalar in the dtype of ``theta``; the residual is not divided where A = 0.
+        Of m augmentations, θ of shape ``(m, k)`` and moments ``(m, d, d)``, in O(m d³) however many
+        points they hold; computed in the dtype of the moments, and a scalar in that of θ. The
+        residual is not divided where A = 0.
         """
         g = self(theta).to(moments.source.dtype).mT
         if g.shape != moments.source.shape:
@@ -107,35 +100,26 @@ class LearnedIsometry(nn.Module):
                 f"moments must have shape {tuple(g.shape)} for theta of shape "
                 f"{tuple(theta.shape)}, got {tuple(moments.source.shape)}"
             )
-        energy = trace(moments.target)
-        fitted = (g.conj() * (moments.source @ g - 2 * moments.cross)).real.sum((-2, -1))
-        squared = (energy + fitted) / energy.where(energy > 0, 1)
+        energy = moments.energy
+        squared = (energy + moments.misfit(g)) / energy.where(energy != 0, 1)
         return squared.mean().to(theta.dtype)
 
     def composition_loss(self, theta: Tensor, theta_prime: Tensor, composed: Tensor) -> Tensor:
         r"""Defect of the composition law, mean of
         :math:`\lVert ρ(θ∘θ') - ρ(θ) ρ(θ')\rVert_F^2 / 2d`.
 
-        It needs no data: any pairs of parameters serve, and fresh ones at each step teach ρ about
-        augmentations that were never observed. Unrelated elements of a compact group have about 1.
-
-        Args:
-            theta, theta_prime: parameters, shape ``(..., k)``.
-            composed: parameters of θ∘θ', the augmentation θ' followed by θ, shape ``(..., k)``.
+        It needs no data: any pairs of parameters ``(..., k)`` serve, with those of θ∘θ', the
+        augmentation θ' followed by θ; fresh ones at each step teach ρ about augmentations that were
+        never observed. Unrelated elements of a compact group have about 1.
         """
         first, second, both = self(torch.stack([theta, theta_prime, composed]))
-        with _without_autocast(theta):
+        with torch.autocast(theta.device.type, enabled=False):
             defect = (both - first @ second).abs().square().sum((-2, -1))
         return defect.mean() / (2 * self.group.dim)
 
     def extra_repr(self) -> str:
         """The arguments that matter, for ``print(map)``."""
         return f"{self.group!r}, {self.num_parameters}, num_factors={self.num_factors}"
-
-
-def _without_autocast(x: Tensor) -> torch.autocast:
-    # Rounded to half precision a product of isometries is none.
-    return torch.autocast(x.device.type, enabled=False)
 
 
 class _LinearGenerators(nn.Module):

@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from equiform._points import check_points
+from equiform.functional._arguments import check_group, check_number
 from equiform.groups import IsometryGroup, Moments, Recovery
 from equiform.ops.distributed import sum_over_ranks, world_size
 
@@ -30,16 +32,15 @@ class StreamingIsometry(nn.Module):
     Args:
         group: where the isometries are sought.
         decay: in (0, 1]; 1 forgets nothing.
-
-    Raises:
-        ValueError: ``decay`` is out of range.
     """
 
     _device: Tensor
 
     def __init__(self, group: IsometryGroup, *, decay: float = 1.0) -> None:
         super().__init__()
-        if not 0 < decay <= 1:
+        check_group(group)
+        check_number("decay", decay, positive=True)
+        if decay > 1:
             raise ValueError(f"decay must be in (0, 1], got {decay}")
         self.group = group
         self.decay = decay
@@ -51,53 +52,29 @@ class StreamingIsometry(nn.Module):
     def update(
         self, key: str, source: Tensor, target: Tensor, weights: Tensor | None = None
     ) -> None:
-        """Take embeddings f(x) and f(a x) of one augmentation a.
+        """Take points f(x) and f(a x), ``(n, d)`` on any device, of the augmentation a of a key.
 
-        Args:
-            key: which augmentation.
-            source, target: points B and A, shape ``(n, d)``, on any device.
-            weights: nonnegative, shape ``(n,)``; 1 unless given.
-
-        Raises:
-            TypeError: the key is no string, or the form takes no points of this dtype.
-            ValueError: shapes do not fit, or a weight is negative.
+        Weights are nonnegative, shape ``(n,)``; 1 unless given.
         """
         if not isinstance(key, str):
             raise TypeError(f"key must be a str, got {type(key).__name__}; use str(key)")
-        if source.ndim != 2 or source.shape[-1] != self.group.dim:
-            raise ValueError(
-                f"source must have shape (n, {self.group.dim}), got {tuple(source.shape)}"
-            )
+        check_points("(n, d)", source=source, target=target, empty=True)
+        d = self.group.dim
+        if source.shape[-1] != d:
+            raise ValueError(f"source must have shape (n, {d}), got {tuple(source.shape)}")
         self.group.form.check_embedding(source)
-        self.group.form.check_embedding(target)
         batch = self._move(Moments.of(source, target, weights))
         self._moments[key] = self._moments[key] * self.decay + batch if key in self else batch
 
     def recover(self, key: str, *, anchor: float = 0.0) -> Recovery:
-        """Best isometry of one augmentation, by :meth:`IsometryGroup.recover_moments
-        <equiform.groups.IsometryGroup.recover_moments>`.
+        """Best isometry of one augmentation; KeyError where it has had no update.
 
         For all at once: ``streaming.group.recover_moments(streaming.moments())``.
-
-        Args:
-            key: which augmentation.
-            anchor: pull to the identity; 0 fits the data alone.
-
-        Raises:
-            KeyError: the key has had no update.
         """
         return self.group.recover_moments(self[key], anchor=anchor)
 
     def moments(self, keys: Iterable[str] | None = None) -> Moments:
-        """Moments of several keys, stacked in their order, shape ``(m, d, d)``.
-
-        Args:
-            keys: which augmentations; all, in the order of :meth:`keys`, unless given.
-
-        Raises:
-            ValueError: there are no keys.
-            KeyError: a key has had no update.
-        """
+        """Moments of several keys, or of all, stacked in their order, shape ``(m, d, d)``."""
         chosen = [self[key] for key in (self.keys() if keys is None else keys)]
         if not chosen:
             raise ValueError("there are no keys to stack moments of; call update first")
@@ -132,7 +109,8 @@ class StreamingIsometry(nn.Module):
         dist.all_gather_object(keys_of_ranks, list(self.keys()))
         keys = sorted(set().union(*keys_of_ranks))
         if keys:
-            unseen = Moments.zeros(d=self.group.dim, dtype=self._dtype, device=self._device.device)
+            dtype = torch.complex128 if self.group.form.sesquilinear else torch.float64
+            unseen = Moments.zeros(d=self.group.dim, dtype=dtype, device=self._device.device)
             own = _stack([self._moments.get(key, unseen) for key in keys])
             parts = zip(*own.map(sum_over_ranks).parts, strict=True)
             total._moments = {key: Moments(*m) for key, m in zip(keys, parts, strict=True)}
@@ -144,23 +122,17 @@ class StreamingIsometry(nn.Module):
 
     def set_extra_state(self, state: dict[str, tuple[Tensor, ...]]) -> None:
         """Replace all keys and moments, for ``load_state_dict``."""
-        loaded = {key: Moments(*parts) for key, parts in state.items()}
-        for key, moments in loaded.items():
-            if moments.source.shape != (self.group.dim, self.group.dim):
+        for key, (source, *_) in state.items():
+            if source.shape != (self.group.dim, self.group.dim):
                 raise ValueError(
-                    f"the state of key {key!r} has moments of shape "
-                    f"{tuple(moments.source.shape)}; load it into a group of that dimension, "
-                    f"not {self.group!r}"
+                    f"the state of key {key!r} has moments of shape {tuple(source.shape)}; load "
+                    f"it into a group of that dimension, not {self.group!r}"
                 )
-        self._moments = {key: self._move(moments) for key, moments in loaded.items()}
+        self._moments = {key: self._move(Moments(*parts)) for key, parts in state.items()}
 
     def extra_repr(self) -> str:
         """The arguments that matter, for ``print(streaming)``."""
         return f"{self.group!r}, decay={self.decay}, {len(self)} keys"
-
-    @property
-    def _dtype(self) -> torch.dtype:
-        return torch.complex128 if self.group.form.sesquilinear else torch.float64
 
     def _move(self, moments: Moments) -> Moments:
         return moments.map(lambda x: x.to(self._device.device))

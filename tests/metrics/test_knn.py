@@ -143,9 +143,9 @@ def test_two_ranks_equal_one_process(tmp_path):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"k": 0}, "k must be between 1 and the 4 embeddings of the gallery, got 0"),
+        ({"k": 0}, "k must be at least 1, got k=0"),
         ({"k": 5}, "k must be between 1 and the 4 embeddings of the gallery, got 5"),
-        ({"temperature": 0.0}, "temperature must be positive, got 0"),
+        ({"temperature": 0.0}, "temperature must be positive and finite, got 0"),
         ({"labels": torch.zeros(4)}, r"int64 classes from 0, got torch\.float32"),
         ({"labels": torch.tensor([0, 1, -1, 0])}, "with minimum -1"),
         ({"labels": torch.zeros(3, dtype=torch.long)}, r"got \(4, 2\) and \(3,\)"),
@@ -153,7 +153,7 @@ def test_two_ranks_equal_one_process(tmp_path):
         ({"test_features": torch.ones(3, 5)}, r"got \(3, 5\) and \(4, 2\)"),
         (
             {"test_features": torch.ones(0, 2), "test_labels": torch.ones(0, dtype=torch.long)},
-            "n > 0",
+            "at least one embedding",
         ),
     ],
 )

@@ -1,13 +1,17 @@
 """γ_b and γ_f: against their definitions, and from moments alone."""
 
+import warnings
+from functools import partial
+
 import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import assume, given
 
-from equiform import HermitianForm, Moments, functional
+from equiform import HermitianForm, MetricForm, Moments, functional
+from equiform.metrics import CollapseWarning, RelativeEquivariance
 from equiform.testing import group_elements, matrices
-from tests.cases import FORMS
+from tests.cases import FORMS, JOINTS
 from tests.metrics.clouds import unit
 
 norm = torch.linalg.matrix_norm
@@ -28,6 +32,53 @@ def test_gamma_b_is_its_definition_bounded_and_invariant(case, data):
     moved = functional.relative_equivariance(b @ t.mT, a @ t.mT, form)
     torch.testing.assert_close(moved, gamma, rtol=1e-5, atol=1e-7)
     assert functional.relative_equivariance(b, b @ t.mT, form) < 1e-9
+
+
+@pytest.mark.parametrize("case", JOINTS, ids=lambda case: case.id)
+@given(data=st.data())
+def test_of_a_joint_form_it_sums_over_the_members(case, data):
+    form, d = case.form, case.dim
+    b, a = (data.draw(matrices(d + 2, d)) for _ in range(2))
+    numerator = denominator = 0
+    for member, s in form.members:
+        g = partial(_gram, member, s)
+        numerator += norm(g(a, a) - g(b, b)) ** 2
+        denominator += 2 * norm(g(a - b, a)) ** 2 + 2 * norm(g(a - b, b)) ** 2
+    assume(denominator > 1e-2)
+    expected = numerator / denominator
+    gamma = functional.relative_equivariance(b, a, form)
+    torch.testing.assert_close(gamma, expected, rtol=1e-6, atol=1e-9)
+    streamed = functional.relative_equivariance_moments(Moments.of(b, a), form)
+    torch.testing.assert_close(streamed, expected, rtol=1e-3, atol=1e-6)
+    metric = RelativeEquivariance(form)
+    metric.update(b, a)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CollapseWarning)
+        torch.testing.assert_close(metric.compute(), gamma)
+
+
+def _gram(form, s, x, y):
+    return x[:, s] @ form.matrix(s.stop - s.start, dtype=x.dtype) @ y[:, s].mH
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "skew", "hermitian"])
+def test_any_matrix_of_a_form_serves(kind):
+    m = torch.randn(4, 4, dtype=torch.complex128 if kind == "hermitian" else torch.float64)
+    s = m - m.mT if kind == "skew" else m + m.mH
+    b, a = torch.randn(2, 9, 4, dtype=m.dtype)
+    grams = [x @ s @ y.mH for x, y in ((a, a), (b, b), (a - b, a), (a - b, b))]
+    expected = norm(grams[0] - grams[1]) ** 2 / (2 * norm(grams[2]) ** 2 + 2 * norm(grams[3]) ** 2)
+    form = MetricForm(s)
+    torch.testing.assert_close(functional.relative_equivariance(b, a, form), expected)
+    moments = Moments.of(b, a)
+    torch.testing.assert_close(functional.relative_equivariance_moments(moments, form), expected)
+
+
+def test_leading_axes_are_sets_of_their_own():
+    b, a = torch.randn(2, 3, 9, 4)
+    for measure in (functional.relative_equivariance, functional.relative_equivariance_care):
+        each = torch.stack([measure(*pair) for pair in zip(b, a, strict=True)])
+        torch.testing.assert_close(measure(b, a), each)
 
 
 def test_gamma_b_of_scaling_and_of_noise():

@@ -6,9 +6,17 @@ import pytest
 import torch
 from hypothesis import assume, given
 
-from equiform import SpecialOrthogonal, functional
+from equiform import (
+    EuclideanForm,
+    Joint,
+    MinkowskiForm,
+    SpecialOrthogonal,
+    SymplecticForm,
+    functional,
+)
 from equiform.metrics import CosineSpread
-from equiform.testing import matrices
+from equiform.testing import group_elements, matrices
+from tests.cases import FORMS
 from tests.metrics.clouds import unit
 
 
@@ -35,6 +43,54 @@ def test_effective_rank_needs_only_the_second_moment(data):
     torch.testing.assert_close(
         functional.effective_rank_moments(batch)[1], torch.tensor(d * 1.0).to(rank)
     )
+
+
+@pytest.mark.parametrize("case", FORMS, ids=lambda case: case.id)
+@given(data=st.data())
+def test_effective_rank_of_a_form_is_that_of_its_gram(case, data):
+    form, d = case.form, case.dim
+    z = data.draw(matrices(d + 2, d, sesquilinear=form.sesquilinear))
+    assume(z.abs().max() > 1e-2)
+    c = form.coordinates(z)
+    s = np.linalg.svd(form.gram(z).numpy(), compute_uv=False)[:d]
+    energy = float(c.abs().square().sum())
+    index = min(form.signature(d))
+    threshold = 1e-3 * energy if index >= 2 else 0
+    # Of what lies at the threshold itself rounding decides.
+    assume(not ((s > 0.5 * threshold) & (s < 2 * threshold)).any())
+    s = np.where(s < threshold, 0, s)
+    assume(s.max() > 1e-9 * energy or s.max() == 0)  # whether that is a direction, rounding says
+    p = s[s > 0] / s.sum() if s.any() else s[:0]
+    expected = np.exp(-(p * np.log(p)).sum()) if s.any() else 0
+    assert float(functional.effective_rank(z, form)) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    if index == 0 and form.frame(d) is None:
+        torch.testing.assert_close(
+            functional.effective_rank(z, form), functional.effective_rank(z), rtol=1e-9, atol=1e-9
+        )
+
+
+def test_effective_rank_of_null_points():
+    null = torch.tensor([[1.0, 1.0, 0.0]], dtype=torch.float64) * torch.randn(9, 1).double()
+    assert functional.effective_rank(null, MinkowskiForm()) == 0
+    assert functional.effective_rank_moments(null.mT @ null, MinkowskiForm()) == 0
+    assert functional.effective_rank(0 * null, MinkowskiForm()) == 1  # as of any zeros
+    joint = Joint([(MinkowskiForm(), slice(0, 3)), (EuclideanForm(), slice(3, 5))])
+    z = torch.cat([null, torch.randn(9, 2).double()], 1)
+    torch.testing.assert_close(
+        functional.effective_rank(z, joint), functional.effective_rank(z[:, 3:])
+    )
+
+
+@given(data=st.data())
+def test_no_isometry_changes_the_effective_rank(data):
+    form = data.draw(st.sampled_from([MinkowskiForm(), SymplecticForm(), EuclideanForm()]))
+    z = data.draw(matrices(7, 4))
+    assume(torch.linalg.svdvals(z)[3] > 0.1)
+    moved = z @ data.draw(group_elements(form.isometry_group(4), rapidities=(0.0, 0.5))).mT
+    ranks = [functional.effective_rank(x, form) for x in (z, moved)]
+    shares = torch.linalg.svdvals(form.gram(z))[:4] / z.square().sum()
+    assume(shares[-1] > 1e-2)  # far from where a direction is none
+    torch.testing.assert_close(*ranks, rtol=1e-6, atol=1e-6)
 
 
 def numpy_spread(b, a):

@@ -10,6 +10,7 @@ from equiform import (
     EuclideanForm,
     HermitianForm,
     Hyperboloid,
+    MetricForm,
     MinkowskiForm,
     SpecialOrthogonal,
     Sphere,
@@ -30,7 +31,7 @@ def test_wahba_is_measured_on_points_that_were_not_fitted():
     fitted.update(b, a)
     fit = group.recover(b[::2], a[::2])
     expected = norm(a[1::2] - b[1::2] @ fit.matrix.mT) / norm(a[1::2])
-    torch.testing.assert_close(metric.compute(), expected.float())
+    torch.testing.assert_close(metric.compute(), expected)
     assert metric.compute() > 1.1 > fitted.compute()
 
 
@@ -122,7 +123,7 @@ def test_shuffled_pairs_are_the_null(group):
 
 @pytest.mark.parametrize("manifold", [Hyperboloid(), Hyperboloid(2.0), Sphere()], ids=repr)
 def test_on_a_manifold_it_is_the_rms_of_geodesic_distances(manifold):
-    group = manifold.form.isometry_group(4)
+    group = manifold.isometry_group(4)
     size = 3 if isinstance(manifold, Hyperboloid) else 4
     b, a = manifold.project(torch.randn(2, 41, size, dtype=torch.float64))
     metric = WahbaError(group, manifold=manifold)
@@ -137,27 +138,26 @@ def test_on_a_manifold_it_is_the_rms_of_geodesic_distances(manifold):
     estimate = metric.estimate()
     expected = np.sqrt(np.mean(distance**2))
     assert float(estimate.value) == pytest.approx(expected, rel=1e-6)
-    twin = functional.wahba_error(
-        b[::2], a[::2], group, held_out=(b[1::2], a[1::2]), manifold=manifold
-    )
+    twin = functional.wahba_error(b, a, manifold=manifold)
     assert float(twin) == pytest.approx(expected, rel=1e-9)
     exact = WahbaError(group, manifold=manifold)
     exact.update(b, b @ group.sample(component=(1,) * group.num_signs, dtype=torch.float64).mT)
     assert exact.compute() < 1e-6 < exact.estimate().null
 
 
-def test_the_twin_takes_batches_dtypes_and_gradients(dtype):
+def test_the_function_takes_batches_and_gradients(dtype):
     group = EuclideanForm().isometry_group(3)
-    b, a = torch.randn(2, 5, 7, 3, dtype=dtype)
-    errors = functional.wahba_error(b, a, group)
-    assert errors.dtype == dtype
+    b, a = torch.randn(2, 5, 8, 3, dtype=dtype)
+    errors = functional.wahba_error(b, a, group, held_out=False)
     for error, pair in zip(errors, zip(b, a, strict=True), strict=True):
-        torch.testing.assert_close(error, functional.wahba_error(*pair))
+        torch.testing.assert_close(error, functional.wahba_error(*pair, held_out=False))
         torch.testing.assert_close(error, group.recover(*pair).residual)
+    errors = functional.wahba_error(b, a, group)
+    torch.testing.assert_close(errors[1], functional.wahba_error(b[1], a[1]))
     strided = torch.stack([b, a], -1)
     torch.testing.assert_close(errors, functional.wahba_error(*strided.unbind(-1), group))
     still = torch.eye(3, dtype=dtype).requires_grad_()
-    error = functional.wahba_error(still, still.detach())
+    error = functional.wahba_error(still, still.detach(), held_out=False)
     error.backward()
     assert error == 0
     assert still.grad.eq(0).all()  # and not NaN
@@ -168,8 +168,24 @@ def test_the_twin_takes_batches_dtypes_and_gradients(dtype):
 
 def test_a_target_of_zeros_is_not_divided_by():
     b = unit(6, 3)
-    error = functional.wahba_error(b, torch.zeros_like(b))
+    error = functional.wahba_error(b, torch.zeros_like(b), held_out=False)
     torch.testing.assert_close(error, norm(b))
+
+
+@pytest.mark.parametrize("s", ["symmetric", "skew", "hermitian"])
+def test_with_a_metric_form_it_is_that_of_standard_coordinates(s):
+    m = torch.randn(4, 4, dtype=torch.complex128 if s == "hermitian" else torch.float64)
+    form = MetricForm(m - m.mT if s == "skew" else m + m.mH)
+    standard = form.standard().isometry_group(4)
+    b = torch.randn(40, 4, dtype=m.dtype)
+    group = form.isometry_group(4)
+    a = b @ group.sample(dtype=m.dtype, rapidity=0.5).mT + 0.1 * torch.randn_like(b)
+    x, y = form.coordinates(b), form.coordinates(a)
+    expected = functional.wahba_error(x, y, standard)
+    torch.testing.assert_close(functional.wahba_error(b, a, group), expected, rtol=1e-6, atol=0)
+    composed = functional.composition_defect(b, a, a, a, group)
+    expected = functional.composition_defect(x, y, y, y, standard)
+    torch.testing.assert_close(composed, expected, rtol=1e-5, atol=0)
 
 
 def test_a_trivial_fit_warns_once():

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from torch import nn
 
-from equiform import HermitianForm, IndefiniteForm, MinkowskiForm, SpecialOrthogonal
+from equiform import EuclideanForm, HermitianForm, IndefiniteForm, MinkowskiForm, SpecialOrthogonal
 from equiform.groups import Moments
 from equiform.steering import LearnedIsometry, StreamingIsometry, steer
 from equiform.testing import matrices
@@ -232,8 +232,14 @@ def test_another_component_by_one_recovered_element():
 
 
 def test_errors_name_what_is_wanted():
-    with pytest.raises(ValueError, match="num_factors must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="num_factors must be at least 1, got num_factors=0"):
         LearnedIsometry(SO3, 2, num_factors=0)
+    with pytest.raises(TypeError, match=r"group .* use EuclideanForm\(\)\.isometry_group\(d\)"):
+        LearnedIsometry(EuclideanForm(), 2)
+    with pytest.raises(TypeError, match=r"num_parameters must be an int, got 2\.0"):
+        LearnedIsometry(SO3, 2.0)
+    with pytest.raises(TypeError, match=r"network must be an nn\.Module"):
+        LearnedIsometry(SO3, 2, network=nn.Linear)
     rho = LearnedIsometry(SO3, 2)
     with pytest.raises(ValueError, match=r"theta must have shape \(\.\.\., 2\), got \(4, 3\)"):
         rho(torch.ones(4, 3))
@@ -243,33 +249,3 @@ def test_errors_name_what_is_wanted():
         LearnedIsometry(SO3, 2, num_factors=2, network=nn.Linear(2, 3))(torch.ones(1, 2))
     with pytest.raises(ValueError, match=r"moments must have shape \(4, 3, 3\).*\(5, 3, 3\)"):
         rho.moment_loss(torch.ones(4, 2), Moments.zeros(5, d=3))
-
-
-@pytest.mark.parametrize("sesquilinear", [False, True])
-def test_steer_moves_rows_by_the_column_action(sesquilinear, dtype):
-    group = HermitianForm().isometry_group(3) if sesquilinear else SO3
-    t = group.sample(2, 1, dtype=double(group))
-    z = torch.randn(5, 3, 4, dtype=dtype.to_complex() if sesquilinear else dtype).mT
-    moved = steer(z, t)
-    assert moved.dtype == z.dtype
-    expected = torch.einsum("aij,cnj->acni", t[:, 0], z.to(t.dtype))
-    torch.testing.assert_close(moved, expected.to(z.dtype))
-    torch.testing.assert_close(steer(moved, t.mH), z.expand_as(moved))
-
-
-def test_steer_refuses_what_does_not_fit():
-    for z, matrix in ((torch.ones(3), torch.eye(3)), (torch.ones(2, 3), torch.eye(4))):
-        with pytest.raises(ValueError, match=r"\(\.\.\., n, d\) and matrix \(\.\.\., d, d\)"):
-            steer(z, matrix)
-    with pytest.raises(TypeError, match="complex"):
-        steer(torch.ones(2, 3), torch.eye(3) + 0j)
-
-
-def test_the_example_of_steer_runs():
-    import doctest
-
-    from equiform.steering import _steer
-
-    failed, attempted = doctest.testmod(_steer)
-    assert attempted > 0
-    assert failed == 0

@@ -197,13 +197,19 @@ def test_ranks_with_different_keys_agree_on_the_sum(tmp_path):
 
 def test_errors_name_the_remedy():
     streaming = StreamingIsometry(GROUP)
-    with pytest.raises(ValueError, match=r"decay must be in \(0, 1\], got 0"):
+    with pytest.raises(ValueError, match="decay must be positive and finite, got 0"):
         StreamingIsometry(GROUP, decay=0)
+    with pytest.raises(ValueError, match=r"decay must be in \(0, 1\], got 1\.5"):
+        StreamingIsometry(GROUP, decay=1.5)
+    with pytest.raises(TypeError, match=r"group .* use EuclideanForm\(\)\.isometry_group\(d\)"):
+        StreamingIsometry(EuclideanForm())
+    with pytest.raises(TypeError, match=r"target must be a tensor .* got list"):
+        streaming.update("a", torch.ones(1, 3), [[1.0, 2.0, 3.0]])
     with pytest.raises(TypeError, match=r"key must be a str, got int; use str\(key\)"):
         streaming.update(3, *points(2))
     with pytest.raises(ValueError, match=r"\(n, 3\), got \(2, 4\)"):
         streaming.update("a", *points(2, d=4))
-    with pytest.raises(ValueError, match=r"\(n, 3\), got \(2, 5, 3\)"):
+    with pytest.raises(ValueError, match=r"\(n, d\), got \(2, 5, 3\)"):
         streaming.update("a", torch.ones(2, 5, 3), torch.ones(2, 5, 3))
     with pytest.raises(ValueError, match="one shape"):
         streaming.update("a", torch.ones(2, 3), torch.ones(3, 3))
