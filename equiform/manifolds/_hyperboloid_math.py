@@ -68,10 +68,10 @@ def _asinhc(t: Tensor) -> Tensor:
     return _slope(torch.asinh, -1 / 6, t)
 
 
-def _sqrt(q: Tensor) -> Tensor:
+def root(q: Tensor) -> Tensor:
     """The square root of a square: its gradient at zero is zero, not infinite."""
-    positive = q > 0
-    return torch.where(positive, torch.where(positive, q, 1).sqrt(), 0)
+    zero = q <= 0  # and not of NaN, which stays
+    return torch.where(zero, 0, torch.where(zero, 1, q).sqrt())
 
 
 def _dot(a: Tensor, b: Tensor, dim: int) -> Tensor:
@@ -142,7 +142,7 @@ def _pairwise_squared_chord(x: Tensor, y: Tensor, k: Tensor) -> Tensor:
 
 def _length(q: Tensor, k: Tensor) -> Tensor:
     """Geodesic distance from the squared chord."""
-    return 2 * k.sqrt() * torch.asinh(_sqrt(q) / 2)
+    return 2 * k.sqrt() * torch.asinh(root(q) / 2)
 
 
 def _drop(x: Tensor, dim: int, keepdim: bool) -> Tensor:
@@ -178,6 +178,13 @@ def pairwise_log_cosh_dist(x: Tensor, y: Tensor, *, k: Tensor) -> Tensor:
 
 
 @in_float64
+def log_cosh_products(x: Tensor, y: Tensor, *, k: Tensor) -> Tensor:
+    """log cosh(d / √k) between all rows, as the logarithm of -<x, y> / k."""
+    xs, ys = _space(x, -1), _space(y, -1)
+    return torch.log((_time(xs, k, -1) * _time(ys, k, -1).mT - xs @ ys.mT) / k)
+
+
+@in_float64
 def dist0(x: Tensor, *, k: Tensor, keepdim: bool = False, dim: int = -1) -> Tensor:
     """Geodesic distance to the origin."""
     radius = k.sqrt()
@@ -206,13 +213,15 @@ def complete_tangent(x: Tensor, u: Tensor, *, k: Tensor, dim: int = -1) -> Tenso
 
 @in_float64
 def inner(
-    x: Tensor, u: Tensor, v: Tensor, *, k: Tensor, keepdim: bool = False, dim: int = -1
+    x: Tensor | None, u: Tensor, v: Tensor, *, k: Tensor, keepdim: bool = False, dim: int = -1
 ) -> Tensor:
-    """The metric at ``x``; ``inner(x, u, u)`` is never negative."""
-    xs = _space(x, dim)
-    product = _dot(
-        _to_origin(xs, _space(u, dim), k, dim), _to_origin(xs, _space(v, dim), k, dim), dim
-    )
+    """The metric at ``x``, never negative for u = v; the Minkowski product without a point."""
+    us, vs = _space(u, dim), _space(v, dim)
+    if x is None:
+        product = _dot(us, vs, dim) - u.narrow(dim, 0, 1) * v.narrow(dim, 0, 1)
+    else:
+        xs = _space(x, dim)
+        product = _dot(_to_origin(xs, us, k, dim), _to_origin(xs, vs, k, dim), dim)
     return _drop(product, dim, keepdim)
 
 
@@ -250,7 +259,7 @@ def logmap(x: Tensor, y: Tensor, *, k: Tensor, dim: int = -1) -> Tensor:
     """Logarithm map: d / sinh d times y - cosh(d) x = (y - x) - (q/2) x."""
     xs, ys = _space(x, dim), _space(y, dim)
     q = _squared_chord(xs, ys, k, dim)
-    h = _sqrt(q) / 2
+    h = root(q) / 2
     # d / sinh d, because d = 2 asinh h and sinh d = 2 h √(1 + h²).
     stretch = _asinhc(h) / torch.sqrt(1 + h * h)
     return _tangent(xs, stretch * (ys - xs - q / 2 * xs), k, dim)

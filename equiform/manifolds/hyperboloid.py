@@ -10,7 +10,9 @@ from geoopt.manifolds.base import ScalingInfo
 from torch import Tensor
 
 from equiform.forms import MinkowskiForm
+from equiform.groups import Orthochronous
 from equiform.manifolds import _hyperboloid_math as math
+from equiform.manifolds._arguments import check_positive
 from equiform.manifolds._base import EmbeddingManifold
 
 
@@ -24,13 +26,15 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
     no say. The space part of a point or tangent vector is the data and its time part is
     recomputed, so that a rounded argument means the nearby point of the manifold.
 
-    Where geoopt is followed in name and differs in meaning: :meth:`norm` takes the point first, as
-    geoopt's own base class prescribes; :meth:`inner` is the metric on tangent vectors, and
-    ``form.inner`` the product of any two; ``norm_tan`` and ``project``, which choose between a safe
-    and an unsafe answer there, choose nothing here.
+    A drop-in for ``geoopt.Lorentz``: on points and their tangent vectors each method has its value.
+    Elsewhere the space part of a vector that is not tangent decides, in :meth:`inner` at a point
+    too, where geoopt projects it or not by ``norm_tan``; ``project=False`` is as True; ``norm(u)``
+    is 0 at 0, not 1e-4; :meth:`random_normal` is a wrapped normal in any dtype, where geoopt's
+    points all have distance 1.
 
     Args:
-        k: squared radius, positive; a number, held in the default dtype, or a scalar tensor.
+        k: squared radius, positive; a number, held in the default dtype, or a tensor of one
+            element.
         learnable: whether gradients flow to k. An optimiser may then drive k to zero or below,
             where nothing is defined: bound it, as MERU does.
         max_radius: how far from the origin :meth:`project` reaches, in units of √k. The Gram
@@ -40,7 +44,7 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
             below 10.
 
     Raises:
-        ValueError: where k is not a positive finite scalar, or ``max_radius`` not positive.
+        TypeError, ValueError: where k or ``max_radius`` is not one positive finite number.
     """
 
     form = MinkowskiForm()
@@ -50,30 +54,31 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
     def __init__(
         self, k: float | Tensor = 1.0, learnable: bool = False, *, max_radius: float = 3.5
     ) -> None:
-        value = torch.as_tensor(k).detach().clone()
-        if value.ndim != 0 or not 0 < value.item() < float("inf"):
-            raise ValueError(
-                f"Hyperboloid needs k, the squared radius, as a positive finite scalar, got k={k}"
-            )
-        if not max_radius > 0:
-            raise ValueError(f"Hyperboloid needs max_radius > 0, got max_radius={max_radius}")
+        check_positive("k", k)
+        check_positive("max_radius", max_radius)
+        value = torch.as_tensor(k).detach().clone().reshape(())
         super().__init__(value, learnable)  # type: ignore[arg-type]
         self.max_radius = max_radius
 
-    def extra_repr(self) -> str:
+    def extra_repr(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The parameters, for ``repr``."""
         return f"k={self.k.item():.6g}, max_radius={self.max_radius:g}"
-
-    # Embeddings and their comparison
 
     def project(self, z: Tensor) -> Tensor:
         r"""Points from an encoder's output, ``(..., d) -> (..., 1 + d)``.
 
-        The exponential map at the origin of :math:`R \tanh(|z| / R)\, z / |z|`, with R =
-        ``max_radius`` √k: smooth, apart from ``expmap0`` only from third order on, and never
-        farther than R.
+        ``expmap0`` of :math:`R \tanh(|z| / R)\, z / |z|`, R = ``max_radius`` √k: smooth, apart from
+        ``expmap0`` of z only from third order on, and never farther than R.
         """
         return math.lift(z, k=self.k, max_radius=self.max_radius)
+
+    def ambient_dim(self, d: int) -> int:
+        """d + 1: the time coordinate follows from the d that the encoder gives."""
+        return d + 1
+
+    def isometry_group(self, d: int) -> Orthochronous:
+        """O⁺(1, d-1): half of the form's group takes the upper sheet to the lower one."""
+        return Orthochronous(d)
 
     @__scaling__(ScalingInfo(1))
     def similarity(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -87,7 +92,7 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
     def pairwise_dist(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Distances between all rows, ``(..., n, 1 + d), (..., m, 1 + d) -> (..., n, m)``.
 
-        Memory is O(n m). Where :meth:`dist` has a relative error of 1e-16 cosh(r), this has an
+        Where :meth:`dist` has a relative error of 1e-16 cosh(r), this has an
         absolute one. It can be differentiated once (as ``torch.cdist``).
         """
         return math.pairwise_dist(x, x if y is None else y, k=self.k)
@@ -95,10 +100,10 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
     def log_cosh_dist(
         self, x: Tensor, y: Tensor, *, keepdim: bool = False, dim: int = -1
     ) -> Tensor:
-        r"""The link :math:`\log\cosh(d / \sqrt{k})`, shapes as :meth:`dist`.
+        r"""The link :math:`\log\cosh(d / \sqrt{k})`, shapes as :meth:`dist`; smooth everywhere.
 
         Quadratic where d is small and linear where it is large, so that far pairs do not dominate
-        a loss as they do through the Gram entry :math:`-k \cosh(d / \sqrt{k})`; smooth everywhere.
+        a loss as they do through the Gram entry :math:`-k \cosh(d / \sqrt{k})`.
         """
         return math.log_cosh_dist(x, y, k=self.k, keepdim=keepdim, dim=dim)
 
@@ -106,13 +111,12 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
         """:meth:`log_cosh_dist` between all rows, shapes as :meth:`pairwise_dist`."""
         return math.pairwise_log_cosh_dist(x, x if y is None else y, k=self.k)
 
-    # The metric
+    def log_cosh_products(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """:meth:`pairwise_log_cosh_dist` from products: of any derivative; error 1e-16 cosh² r."""
+        return math.log_cosh_products(x, x if y is None else y, k=self.k)
 
     def dist(self, x: Tensor, y: Tensor, *, keepdim: bool = False, dim: int = -1) -> Tensor:
-        """Geodesic distance, ``(..., 1 + d), (..., 1 + d) -> (...)``.
-
-        Zero at coincident points, with gradient zero.
-        """
+        """Geodesic distance, ``(..., 1 + d) -> (...)``; zero, with gradient zero, at ``x = y``."""
         return math.dist(x, y, k=self.k, keepdim=keepdim, dim=dim)
 
     def dist0(self, x: Tensor, *, dim: int = -1, keepdim: bool = False) -> Tensor:
@@ -120,22 +124,43 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
         return math.dist0(x, k=self.k, keepdim=keepdim, dim=dim)
 
     def inner(
-        self, x: Tensor, u: Tensor, v: Tensor | None = None, *, keepdim: bool = False, dim: int = -1
+        self,
+        x: Tensor | None,
+        u: Tensor,
+        v: Tensor | None = None,
+        *,
+        keepdim: bool = False,
+        dim: int = -1,
     ) -> Tensor:
-        """Inner product of tangent vectors at ``x``, ``(..., 1 + d)`` each ``-> (...)``."""
+        """Inner product of tangent vectors at ``x``; without it, the Minkowski product of any."""
         return math.inner(x, u, u if v is None else v, k=self.k, keepdim=keepdim, dim=dim)
 
-    def norm(self, x: Tensor, u: Tensor, *, keepdim: bool = False, dim: int = -1) -> Tensor:
-        """Length of a tangent vector at ``x``, with gradient zero at zero."""
-        return math.norm(x, u, k=self.k, keepdim=keepdim, dim=dim)
+    def inner0(self, v: Tensor, *, keepdim: bool = False, dim: int = -1) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The Minkowski product with the origin, -√k v₀, ``(..., 1 + d) -> (...)``."""
+        time = v.narrow(dim, 0, 1) if keepdim else v.select(dim, 0)
+        return -self.k.sqrt().to(v.dtype) * time
 
-    # Projections
+    def norm(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        x: Tensor | None = None,
+        u: Tensor | None = None,
+        *,
+        keepdim: bool = False,
+        dim: int = -1,
+    ) -> Tensor:
+        """Length of a tangent vector at ``x``, with gradient zero at zero.
+
+        ``norm(u)``, as in geoopt.Lorentz, is the root of a difference of two squares: less exact.
+        """
+        if x is not None and u is not None:
+            return math.norm(x, u, k=self.k, keepdim=keepdim, dim=dim)
+        return math.root(self.inner(None, x if u is None else u, keepdim=keepdim, dim=dim))  # type: ignore[arg-type]
 
     def projx(self, x: Tensor, *, dim: int = -1) -> Tensor:
         """The point with the space part of ``x``, shape ``(..., 1 + d)``."""
         return math.project(x, k=self.k, dim=dim)
 
-    def proju(self, x: Tensor, v: Tensor, *, dim: int = -1) -> Tensor:
+    def proju(self, x: Tensor, v: Tensor, *, dim: int = -1) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Orthogonal projection of any vector to the tangent space at ``x``."""
         return math.project_tangent(x, v, k=self.k, dim=dim)
 
@@ -143,8 +168,6 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
         """The Riemannian gradient of a Euclidean one: :meth:`proju` after a sign change in time."""
         raised = torch.cat([-u.narrow(dim, 0, 1), u.narrow(dim, 1, u.size(dim) - 1)], dim=dim)
         return self.proju(x, raised, dim=dim)
-
-    # Geodesics
 
     def expmap(
         self, x: Tensor, u: Tensor, *, norm_tan: bool = True, project: bool = True, dim: int = -1
@@ -189,8 +212,6 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
         """Parallel transport from ``x`` to the origin."""
         return math.transport_to_origin(x, u, k=self.k, dim=dim)
 
-    # Sampling
-
     def random_normal(
         self,
         *size: Any,
@@ -200,34 +221,16 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
         device: torch.device | str | None = None,
         generator: torch.Generator | None = None,
     ) -> geoopt.ManifoldTensor:
-        """Wrapped normal at the origin: exp of a normal tangent vector there.
+        """Wrapped normal at the origin, of shape ``size``: exp of a normal tangent vector there.
 
-        Args:
-            size: shape of the result, ``(..., 1 + d)``.
-            mean: mean of the d tangent coordinates, in units of distance.
-            std: their standard deviation, in units of distance.
-            dtype: of the result; that of k where left out.
-            device: of the result; that of k where left out.
-            generator: random number generator.
+        ``mean`` and ``std`` are of its d coordinates, in units of distance; dtype and device are
+        those of k where left out.
         """
-        shape = geoopt.utils.size2shape(*size)
-        self._assert_check_shape(shape, "size")
-        normal = torch.randn(
-            shape, dtype=dtype or self.k.dtype, device=device or self.k.device, generator=generator
-        )
+        shape, dtype, device = self._shape(size), dtype or self.k.dtype, device or self.k.device
+        normal = torch.randn(shape, dtype=dtype, device=device, generator=generator)
         return self._tensor(self.expmap0(normal * std + mean))
 
     random = random_normal
-
-    # What geoopt's check_… and assert_check_… methods ask
-
-    def _check_shape(self, shape: tuple[int, ...], name: str) -> tuple[bool, str | None]:
-        if len(shape) >= 1 and shape[-1] >= 2:
-            return True, None
-        return False, (
-            f"'{name}' on the {self} needs shape (..., 1 + d) with one time and at least one space "
-            f"coordinate, got {tuple(shape)}"
-        )
 
     def _check_point_on_manifold(
         self, x: Tensor, *, atol: float = 1e-5, rtol: float = 1e-5, dim: int = -1

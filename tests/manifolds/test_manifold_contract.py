@@ -39,6 +39,24 @@ def test_project_is_finite_at_extremes(manifold, dtype, fill):
     assert z.grad.isfinite().all()
 
 
+def test_points_have_the_ambient_dimension(manifold, dtype, rng):
+    for d in (2, 5):
+        assert points(manifold, dtype, rng, 3, d=d).shape == (3, manifold.ambient_dim(d))
+
+
+def test_isometries_keep_the_manifold_and_its_distances(manifold, rng):
+    x = points(manifold, torch.float64, rng, 6)
+    group = manifold.isometry_group(x.shape[-1])
+    assert group.form == manifold.form
+    t = group.sample(20, generator=rng, dtype=torch.float64)
+    assert (torch.linalg.det(t) < 0).any()  # reflections are isometries too
+    moved = x @ t.mT
+    assert manifold.check_point_on_manifold(moved)
+    # Not through dist alone, which reads the space part only: every coordinate must be right.
+    close(manifold.form.gram(moved), manifold.form.gram(x).expand(20, 6, 6), x.dtype, scale=1e3)
+    close(manifold.pairwise_dist(moved), manifold.pairwise_dist(x).expand(20, 6, 6), x.dtype, 1e3)
+
+
 def test_projx_is_idempotent_and_repairs(manifold, dtype, rng):
     x = points(manifold, dtype, rng, 5)
     off = x * 1.1
