@@ -2,80 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from equiform.audit.batches import ReportError
 from equiform.manifolds._base import EmbeddingManifold
-from equiform.report.batches import ReportError
 
 #: Relative difference above which two results are not those of one deterministic function. Rounding
 #: on a GPU whose sums run in no fixed order stays below; a random transformation does not.
 SAME = 1e-5
 
 
+@dataclass(frozen=True)
 class Embedding:
-    """Embeddings ``(n, d)`` of batches, in float64 or complex128.
+    """Embeddings ``(n, d)`` of batches, projected to the manifold if any, in double precision."""
 
-    Args:
-        encoder: maps a batch to embeddings.
-        manifold: where they are projected; they stay as they are unless given.
-    """
-
-    def __init__(
-        self, encoder: Callable[[Any], Tensor], manifold: EmbeddingManifold | None
-    ) -> None:
-        self.encoder = encoder
-        self.manifold = manifold
+    encoder: Callable[[Any], Tensor]
+    manifold: EmbeddingManifold | None
 
     def __call__(self, batch: Any, transformation: str | None = None) -> Tensor:
-        """Embeddings of a batch.
-
-        Args:
-            batch: what the encoder takes.
-            transformation: the name of the one that made the batch, for errors.
+        """Embeddings of a batch; the transformation that made it is named in errors.
 
         Raises:
             ReportError: the encoder's output is no finite ``(n, d)`` tensor of floating-point
                 numbers.
         """
         z = self.encoder(batch)
-        problem = _problem(z)
-        if problem:
+        problem = None
+        if not isinstance(z, Tensor) or z.ndim != 2:
+            got = f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
+            problem = (
+                f"the encoder must return a tensor (n, d), got {got}; flatten or pool its output, "
+                "for instance with lambda x: encoder(x).flatten(1)"
+            )
+        elif not (z.is_floating_point() or z.is_complex()):
+            problem = f"the encoder must return floating-point numbers, got {z.dtype}"
+        elif not z.isfinite().all():
+            problem = "the encoder returned embeddings that are not finite"
+        if problem is not None:
             where = "" if transformation is None else f"transformation {transformation!r}: "
             raise ReportError(where + problem)
         z = z.detach().to(torch.promote_types(z.dtype, torch.float64))
         return z if self.manifold is None else self.manifold.project(z)
 
 
-def _problem(z: Any) -> str | None:
-    """Why an encoder's output is no embedding, or None where it is."""
-    if not isinstance(z, Tensor) or z.ndim != 2:
-        got = f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
-        return (
-            f"the encoder must return a tensor (n, d), got {got}; flatten or pool its output, "
-            "for instance with lambda x: encoder(x).flatten(1)"
-        )
-    if not (z.is_floating_point() or z.is_complex()):
-        return f"the encoder must return floating-point numbers, got {z.dtype}"
-    if not z.isfinite().all():
-        return "the encoder returned embeddings that are not finite"
-    return None
-
-
 @contextmanager
-def frozen(encoder: Callable[[Any], Tensor], device: torch.device | str | None) -> Iterator[None]:
+def frozen(encoder: Callable[[Any], Tensor], device: torch.device | str | None) -> Generator[None]:
     """Without gradients, a module in eval mode and on the device; its modes are restored after."""
     training = []
     if isinstance(encoder, nn.Module):
         # One by one: a module that was frozen on purpose stays so.
         training = [module for module in encoder.modules() if module.training]
-        encoder.eval()
-        if device is not None:
-            encoder.to(device)
+        encoder.eval().to(device)
     try:
         with torch.no_grad():
             yield
@@ -122,5 +105,5 @@ def _differ(x: Tensor, y: Tensor) -> bool:
         return True
     work = torch.promote_types(x.dtype, torch.float64)
     x, y = x.to(work), y.to(work)
-    scale = x.abs().nan_to_num().amax() if x.numel() else 0.0
-    return not torch.allclose(x, y, rtol=0, atol=SAME * float(scale), equal_nan=True)
+    scale = x.abs().nan_to_num().amax().item() if x.numel() else 0.0
+    return not torch.allclose(x, y, rtol=0, atol=SAME * scale, equal_nan=True)

@@ -6,9 +6,9 @@ import base64
 from collections.abc import Mapping
 from html import escape
 
-from equiform.report import figures
-from equiform.report.result import COLUMNS, Report, Row, number
-from equiform.report.verdicts import IGNORED, REPRESENTED, SCRAMBLED, Verdict
+from equiform.audit import figures
+from equiform.audit.result import COLUMNS, Report, Row, number
+from equiform.audit.verdicts import IGNORED, REPRESENTED, SCRAMBLED, Verdict
 
 STYLE = """
 body { font: 16px/1.55 system-ui, sans-serif; color: #1f2328; background: #f6f7f9; margin: 0 }
@@ -53,13 +53,32 @@ CAPTIONS = {
 }
 
 
-def page(report: Report, drawn: Mapping[str, str]) -> str:
-    """The page, with inline style and figures: nothing is loaded from anywhere.
+#: Of each figure, its heading and what is said under it.
+FIGURES = {
+    "errors": (
+        "How well one isometry explains each transformation",
+        "A dot far left of both marks: the transformation is represented.",
+    ),
+    "map": (
+        "Map",
+        "Numbers are those of the table. Boundaries are those of embeddings whose norms a leaves "
+        "as they are; the colour of a dot is its verdict.",
+    ),
+    "angles": (
+        "What each T does",
+        "T turns planes of the embedding space; each dot is an eigenvalue. Dots at 0° only: T is "
+        "the identity. Directions that the embeddings do not use are at 0° as well.",
+    ),
+    "spectrum": (
+        "Use of the embedding space",
+        "An effective rank near 1 says that the encoder has collapsed, and then all errors are "
+        "small for no good reason.",
+    ),
+}
 
-    Args:
-        report: what to show.
-        drawn: its figures, of :func:`equiform.report.figures.draw`.
-    """
+
+def page(report: Report, drawn: Mapping[str, str]) -> str:
+    """The page, with inline style and the figures that were drawn: nothing is loaded."""
     used = [verdict for verdict in Verdict if any(row.verdict is verdict for row in report)]
     parts = [
         "<h1>Equivariance report</h1>",
@@ -73,33 +92,11 @@ def page(report: Report, drawn: Mapping[str, str]) -> str:
             "the other. <b>W_f</b> is what it leaves unexplained; read it against the <b>null</b>, "
             "the same for shuffled pairs, and against <b>T = I</b>, which is small where the "
             "encoder just ignores a.</p><ul>"
-            + "".join(f"<li>{_badge(v)} {escape(MEANINGS[v])}</li>" for v in used)
+            + "".join(f"<li>{_badge(v)} {MEANINGS[v]}</li>" for v in used)
             + "</ul>",
         ),
         _section("Transformations", _table(report)),
-        _figure(
-            "How well one isometry explains each transformation",
-            "A dot far left of both marks: the transformation is represented.",
-            drawn.get("errors"),
-        ),
-        _figure(
-            "Map",
-            "Numbers are those of the table. Boundaries are those of embeddings whose norms a "
-            "leaves as they are; the colour of a dot is its verdict.",
-            drawn.get("map"),
-        ),
-        _figure(
-            "What each T does",
-            "T turns planes of the embedding space; each dot is an eigenvalue. Dots at 0° only: "
-            "T is the identity. Directions that the embeddings do not use are at 0° as well.",
-            drawn.get("angles"),
-        ),
-        _figure(
-            "Use of the embedding space",
-            "An effective rank near 1 says that the encoder has collapsed, and then all errors "
-            "are small for no good reason.",
-            drawn.get("spectrum"),
-        ),
+        *(_figure(*FIGURES[name], svg) for name, svg in drawn.items()),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -112,11 +109,9 @@ def page(report: Report, drawn: Mapping[str, str]) -> str:
 
 def _table(report: Report) -> str:
     header = ["#", "transformation", "verdict", *COLUMNS, "T", "rank"]
-    titles = "".join(f'<th title="{escape(CAPTIONS.get(h, ""))}">{escape(h)}</th>' for h in header)
+    titles = "".join(f'<th title="{CAPTIONS.get(h, "")}">{h}</th>' for h in header)
     body = "\n".join(_table_row(n, row) for n, row in enumerate(report, 1))
-    captions = "".join(
-        f"<li><b>{escape(name)}</b>: {escape(CAPTIONS[name])}.</li>" for name in COLUMNS
-    )
+    captions = "".join(f"<li><b>{name}</b>: {CAPTIONS[name]}.</li>" for name in COLUMNS)
     return (
         f'<div class="scroll"><table><thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n'
         f'</tbody></table></div>\n<ul class="quiet">{captions}</ul>'
@@ -136,13 +131,11 @@ def _badge(verdict: Verdict) -> str:
 
 
 def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>\n{content}\n</section>"
+    return f"<section><h2>{title}</h2>\n{content}\n</section>"
 
 
-def _figure(title: str, caption: str, svg: str | None) -> str:
-    if svg is None:
-        return ""
+def _figure(title: str, caption: str, svg: str) -> str:
     # As an image, its names of glyphs cannot meet those of another figure.
     data = base64.b64encode(svg.encode()).decode()
-    image = f'<img alt="{escape(title)}" src="data:image/svg+xml;base64,{data}">'
-    return _section(title, f'<p class="quiet">{escape(caption)}</p>{image}')
+    image = f'<img alt="{title}" src="data:image/svg+xml;base64,{data}">'
+    return _section(title, f'<p class="quiet">{caption}</p>{image}')

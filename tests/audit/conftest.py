@@ -1,7 +1,7 @@
 import pytest
 
-from equiform.report import Report, report
-from tests.report.cases import TRANSFORMATIONS, encoder, points
+from equiform.audit import Report, report
+from tests.audit.cases import TRANSFORMATIONS, encoder, points
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from equiform import HermitianForm
-from equiform.report import Report, report
-from equiform.report.figures import draw
-from equiform.report.html import page
+from equiform.audit import Report, report, save_report
+from equiform.audit.figures import draw
+from equiform.audit.html import page
 
 NASTY = "<script>alert('&\"')</script> $x_1$"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -113,7 +113,7 @@ def test_extreme_reports_have_a_page():
 
 
 def test_saved_numbers_are_those_of_the_report(measured, tmp_path):
-    path = measured.save(tmp_path / "new" / "folder")
+    path = save_report(measured, tmp_path / "new" / "folder")
     assert path.read_text("utf-8") == page(measured, draw(measured))
     saved = {file.stem: file.read_text("utf-8") for file in path.parent.glob("*.svg")}
     assert saved == draw(measured)
@@ -136,7 +136,7 @@ def test_saved_numbers_are_those_of_the_report(measured, tmp_path):
 
 def test_numbers_that_are_not_finite_are_null(measured, tmp_path):
     broken = Report(**{**vars(measured), "effective_rank": float("nan")})
-    broken.save(tmp_path)
+    save_report(broken, tmp_path)
     assert json.loads((tmp_path / "metrics.json").read_text())["effective_rank"] is None
 
 

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import Dataset
 
 from equiform import EuclideanForm
-from equiform.report import Report
+from equiform.audit import Report
 
 D = 6
 GENERATOR = torch.Generator().manual_seed(0)

@@ -10,19 +10,21 @@ import torch
 from torch import Tensor
 
 from equiform._extras import require
-from equiform.forms import BilinearForm, EuclideanForm, HermitianForm, sigma
+from equiform.audit.batches import Batches, ReportError
+from equiform.audit.components import angles_of, component_name, group_name
+from equiform.audit.embedding import Embedding, frozen
+from equiform.audit.passes import Passes
+from equiform.audit.result import Report, Row
+from equiform.audit.save import save_report
+from equiform.audit.statistics import HeldOutStatistics
+from equiform.audit.verdicts import COLLAPSED, judge
+from equiform.forms import Form, sigma
 from equiform.functional import effective_rank_moments, relative_equivariance_moments
+from equiform.functional._arguments import check_group, check_manifold, form_for, form_of
 from equiform.functional.wahba import root_ratio
 from equiform.groups import CompactGroup, IsometryGroup, Moments, Recovery
 from equiform.groups.moments import trace
 from equiform.manifolds._base import EmbeddingManifold
-from equiform.report.batches import Batches, ReportError
-from equiform.report.components import angles_of, component_name, group_name
-from equiform.report.embedding import Embedding, frozen
-from equiform.report.passes import Passes
-from equiform.report.result import Report, Row
-from equiform.report.statistics import HeldOutStatistics
-from equiform.report.verdicts import COLLAPSED, judge
 
 #: Pulls T to the identity along directions that embeddings do not use, where the data leave it
 #: open: with an arbitrary completion, T∘T would differ from the T of a∘a for no reason. It is above
@@ -36,6 +38,7 @@ def report(
     transformations: Mapping[str, Callable[[Any], Any]],
     *,
     group: IsometryGroup | None = None,
+    form: Form | None = None,
     manifold: EmbeddingManifold | None = None,
     collate: Callable[[list[Any]], Any] | None = None,
     composition: bool = True,
@@ -59,15 +62,16 @@ def report(
             the ``collate_fn`` are taken. Of an item that is a tuple or list, the first element.
         transformations: by name; each maps a batch to a new batch of as many rows, and is *one
             fixed* transformation: give draws of a random one as entries of their own.
-        group: where T is sought; unless given, the isometry group of the manifold's form, or
-            without a manifold O(d), or U(d) for complex embeddings.
+        group: where T is sought; unless given, the isometry group of the manifold, or else of the
+            form, or else O(d), and U(d) for complex embeddings.
+        form: the product that T preserves, in place of its group.
         manifold: the embeddings are ``manifold.project(encoder(x))`` where given. Errors are still
             those of the coordinates: on a hyperboloid, far points weigh more.
         collate: makes a batch of a list of whole items; torch's default unless given.
         composition: whether to measure the composition defect, which applies each a twice.
         batch_size: the most rows of a batch; the result depends on it by rounding only.
         device: where batches are moved, and the encoder if it is a module.
-        out: folder for :meth:`Report.save`.
+        out: folder for :func:`save_report`.
         seed: of the split and of the bootstrap.
         progress: whether to show a progress bar, which needs tqdm.
 
@@ -76,6 +80,8 @@ def report(
 
     Raises:
         ReportError: the encoder, the data or a transformation is not as described above.
+        TypeError: the group, form or manifold is something else.
+        ValueError: two of them contradict each other.
         ImportError: ``out`` or ``progress`` needs a package that is not installed.
     """
     if not isinstance(transformations, Mapping) or not transformations:
@@ -86,6 +92,7 @@ def report(
         )
     if out is not None:
         require("matplotlib", extra="plots")  # not to miss it after all the work
+    _check_geometry(group, form, manifold)
     generator = torch.Generator().manual_seed(seed)
     batches = Batches(
         data, batch_size=batch_size, collate=collate, device=device, generator=generator
@@ -93,25 +100,25 @@ def report(
     passes = Passes(batches, Embedding(encoder, manifold), transformations, progress)
     with frozen(encoder, device):
         empty = passes.start()
-        group = _default_group(empty, manifold) if group is None else group
+        if manifold is not None and group is None:
+            group = manifold.isometry_group(empty.dim)
+        elif group is None:
+            group = form_for(empty.source, form, None).isometry_group(empty.dim)
         _check_group(group, empty)
-        fits = passes.fit(empty, composition=composition)
-        solved = {name: _solve(group, fit.once) for name, fit in fits.items()}
-        measured = {
-            name: HeldOutStatistics(solved[name].matrix, _solve(group, fit.shuffled).matrix, empty)
-            for name, fit in fits.items()
+        fits = {
+            name: [group.recover_moments(m, anchor=ANCHOR) for m in moments]
+            for name, moments in passes.fit(empty, composition=composition).items()
         }
-        of_source = passes.measure(measured, empty.source.new_zeros(empty.dim), generator)
-    second_moment = next(iter(measured.values())).moments.source
-    spread = of_source.count * of_source.squared_spread(second_moment)
-    rows = []
-    for name, held_out in measured.items():
-        twice = _solve(group, fits[name].twice).matrix if composition else None
-        rows.append(_row(name, group, solved[name], held_out, twice, spread))
+        held_out = {
+            name: HeldOutStatistics(once.matrix, shuffled.matrix, group.form, empty)
+            for name, (once, shuffled, *_) in fits.items()
+        }
+        passes.measure(held_out, generator)
+    second_moment = next(iter(held_out.values())).moments.source
     spectrum = torch.linalg.eigvalsh(second_moment).clamp_min(0).flip(0)
     rank = effective_rank_moments(second_moment).item()
     result = Report(
-        rows=tuple(rows),
+        rows=tuple(_row(name, group, fits[name], held_out[name]) for name in fits),
         group=group_name(group),
         dim=group.dim,
         num_fit=len(batches.fit),
@@ -122,15 +129,20 @@ def report(
         seed=seed,
     )
     if out is not None:
-        result.save(out)
+        save_report(result, out)
     return result
 
 
-def _default_group(empty: Moments, manifold: EmbeddingManifold | None) -> IsometryGroup:
-    if manifold is not None:
-        return manifold.form.isometry_group(empty.dim)
-    form = HermitianForm() if empty.source.is_complex() else EuclideanForm()
-    return form.isometry_group(empty.dim)
+def _check_geometry(
+    group: IsometryGroup | None, form: Form | None, manifold: EmbeddingManifold | None
+) -> None:
+    """Raise unless they are what they should be, and agree."""
+    check_manifold(manifold, "form", "project", "isometry_group")
+    meant = form_of(form, manifold)
+    if group is not None:
+        check_group(group)
+        if not (form is None and manifold is None) and meant != group.form:
+            raise ValueError(f"group={group!r} is not of {meant!r}; give one of the two")
 
 
 def _check_group(group: IsometryGroup, empty: Moments) -> None:
@@ -142,50 +154,27 @@ def _check_group(group: IsometryGroup, empty: Moments) -> None:
         raise ReportError(f"group is {group!r}: {error}") from error
 
 
-def _solve(group: IsometryGroup, moments: Moments) -> Recovery:
-    return group.recover_moments(moments, anchor=ANCHOR)
-
-
-def _row(
-    name: str,
-    group: IsometryGroup,
-    recovery: Recovery,
-    held_out: HeldOutStatistics,
-    twice: Tensor | None,
-    spread: float,
-) -> Row:
-    matrix, moments = recovery.matrix, held_out.moments
-    displacement = (held_out.squared_displacement / spread) ** 0.5 if spread > 0 else None
-    low, high = held_out.interval
+def _row(name: str, group: IsometryGroup, fits: list[Recovery], held_out: HeldOutStatistics) -> Row:
+    once, _, *twice = fits
+    matrix, moments, numbers = once.matrix, held_out.moments, held_out.numbers()
+    low, high = held_out.interval()
     return Row(
         name=name,
-        verdict=judge(
-            held_out.error,
-            null=held_out.null,
-            invariance_error=held_out.invariance_error,
-            displacement=displacement,
-        ),
-        error=held_out.error,
+        verdict=judge(**numbers),
         low=low,
         high=high,
-        null=held_out.null,
-        invariance_error=held_out.invariance_error,
-        displacement=displacement,
-        relative_equivariance=(
-            relative_equivariance_moments(moments, group.form).item()
-            if isinstance(group.form, BilinearForm)
-            else None
-        ),
+        relative_equivariance=relative_equivariance_moments(moments, group.form).item(),
         composition_defect=(
-            None
-            if twice is None
-            else _composition_defect(group, moments.source, matrix @ matrix, twice)
+            _composition_defect(group, moments.source, matrix @ matrix, twice[0].matrix)
+            if twice
+            else None
         ),
         component=component_name(group, matrix),
         angles=angles_of(matrix) if isinstance(group, CompactGroup) else None,
-        rank=int(recovery.rank),
-        identifiable=bool(recovery.identifiable),
+        rank=int(once.rank),
+        identifiable=bool(once.identifiable),
         matrix=matrix.cpu(),
+        **numbers,
     )
 
 
@@ -195,19 +184,12 @@ def _composition_defect(
     r""":math:`\lVert F (T_aT_a - T_{aa})^t h\rVert / \lVert Fh\rVert`, h the frame with F h least.
 
     It is of the very T that are reported; :func:`equiform.functional.composition_defect` fits all
-    of them in the frame h, which for a compact group is the same.
-
-    Args:
-        group: which has the T.
-        moment: of the points F, shape ``(d, d)``.
-        composed, direct: T_a T_a and T_aa, shape ``(d, d)``.
+    of them in the frame h, which for a compact group is the same. ``moment`` is of F, ``composed``
+    and ``direct`` are :math:`T_aT_a` and :math:`T_{aa}`, all of shape ``(d, d)``.
     """
     h = group.balance(moment)
-
-    def energy(m: Tensor) -> Tensor:
-        return trace(sigma(m) @ moment @ m)
-
-    return root_ratio(torch.stack([energy((composed - direct).mT @ h), energy(h)])).item()
+    parts = torch.stack([(composed - direct).mT @ h, h])
+    return root_ratio(trace(sigma(parts) @ moment @ parts)).item()
 
 
 def _warnings(num_fit: int, d: int, effective_rank: float) -> tuple[str, ...]:

@@ -15,9 +15,9 @@ from equiform import (
     SpecialOrthogonal,
     SymplecticForm,
 )
-from equiform.report import Verdict
-from equiform.report.components import angles_of, group_name
-from equiform.report.verdicts import IGNORED, REPRESENTED, SCRAMBLED, judge
+from equiform.audit import Verdict
+from equiform.audit.components import angles_of, group_name
+from equiform.audit.verdicts import IGNORED, REPRESENTED, SCRAMBLED, judge
 
 
 @pytest.mark.parametrize(

@@ -36,15 +36,7 @@ class Verdict(StrEnum):
 def judge(
     error: float, *, null: float, invariance_error: float, displacement: float | None
 ) -> Verdict:
-    """The verdict on one transformation.
-
-    Args:
-        error: W_f, on points that were not fitted.
-        null: W_f of shuffled pairs.
-        invariance_error: W_f of T = I.
-        displacement: how far a point moves, in units of how far two points are apart; None where
-            all points coincide.
-    """
+    """The verdict on one transformation, from its numbers as in :class:`equiform.audit.Row`."""
     if displacement is None:
         return Verdict.CONSTANT
     if displacement < IGNORED:

@@ -1,15 +1,19 @@
 """The command, in a process of its own and in this one."""
 
+import importlib
 import json
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from equiform.report.cli import main
+from equiform.audit.cli import main
 
+ROOT = Path(__file__).parents[2]
 MODULE = """
 import torch
 from torch import nn
@@ -70,7 +74,7 @@ def command(**changes: str) -> list[str]:
 
 
 def test_the_command_in_a_process(folder):
-    run = [sys.executable, "-W", "ignore", "-m", "equiform.report", *command(out="made/here")]
+    run = [sys.executable, "-W", "ignore", "-m", "equiform.audit", *command(out="made/here")]
     done = subprocess.run(run, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "The page is made/here/index.html"
@@ -89,7 +93,21 @@ def test_help_names_the_options(capsys):
     text = capsys.readouterr().out
     for option in (*ARGUMENTS, "--manifold", "--batch-size", "--device", "--seed", "--out"):
         assert option in text
-    assert text.startswith("usage: python -m equiform.report ")
+    assert text.startswith("usage: equiform-report ")
+    assert "\n  equiform-report --encoder" in text
+
+
+def test_the_module_is_named_as_it_was_called():
+    run = [sys.executable, "-W", "ignore", "-m", "equiform.audit", "--help"]
+    text = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    assert text.startswith("usage: python -m equiform.audit ")
+    assert "\n  python -m equiform.audit --encoder" in text
+
+
+def test_the_console_script_is_this_command():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    module, _, attribute = scripts["equiform-report"].partition(":")
+    assert getattr(importlib.import_module(module), attribute) is main
 
 
 @pytest.mark.parametrize("encoder", ["encoder", "build", "Encoder", "embed"])

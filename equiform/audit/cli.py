@@ -1,10 +1,11 @@
-"""The command: ``python -m equiform.report``."""
+"""The command: ``equiform-report``, or ``python -m equiform.audit``."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 import inspect
+import operator
 import os
 import sys
 from collections.abc import Sequence
@@ -15,11 +16,29 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from equiform.audit.batches import ReportError
+from equiform.audit.measure import report
 from equiform.manifolds import Hyperboloid, Sphere
-from equiform.report.batches import ReportError
-from equiform.report.measure import report
 
 MANIFOLDS = {"sphere": Sphere, "hyperboloid": Hyperboloid}
+
+#: What has to be given.
+SUBJECT = {
+    "--encoder": (
+        "MODULE:ATTRIBUTE",
+        "a module or function from a batch to embeddings (n, d), or a function without arguments "
+        "that makes one",
+    ),
+    "--data": (
+        "FILE|MODULE:ATTRIBUTE",
+        "a .npy array or .pt tensor (N, ...), whose floating-point numbers become torch's default "
+        "dtype; or a tensor, dataset or DataLoader, or a function that makes one",
+    ),
+    "--transformations": (
+        "MODULE:ATTRIBUTE",
+        "a dict of functions from a batch to a batch, or a function that makes one",
+    ),
+}
 
 DESCRIPTION = """\
 Report what an encoder does with transformations of its input: whether it ignores each, represents
@@ -28,7 +47,7 @@ index.html, a page that explains itself."""
 
 EPILOG = """\
 example, with encoder.py in the current directory:
-  python -m equiform.report --encoder encoder:build --data images.npy \\
+  %(prog)s --encoder encoder:build --data images.npy \\
       --transformations encoder:transformations --out runs/report
 
 where encoder.py holds
@@ -44,9 +63,9 @@ where encoder.py holds
   }"""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, prog: str = "equiform-report") -> int:
     """Run the command; exits with code 2 and one line on standard error for a user's error."""
-    parser = _parser()
+    parser = _parser(prog)
     options = parser.parse_args(arguments)
     # As for a script: modules of the current directory can be named.
     if os.getcwd() not in sys.path:
@@ -71,44 +90,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m equiform.report",
+        prog=prog,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--encoder",
-        required=True,
-        metavar="MODULE:ATTRIBUTE",
-        help="a module or function from a batch to embeddings (n, d), or a function without "
-        "arguments that makes one",
-    )
-    parser.add_argument(
-        "--data",
-        required=True,
-        metavar="FILE|MODULE:ATTRIBUTE",
-        help="a .npy array or .pt tensor (N, ...), whose floating-point numbers become torch's "
-        "default dtype; or a tensor, dataset or DataLoader, or a function that makes one",
-    )
-    parser.add_argument(
-        "--transformations",
-        required=True,
-        metavar="MODULE:ATTRIBUTE",
-        help="a dict of functions from a batch to a batch, or a function that makes one",
-    )
-    parser.add_argument("--manifold", choices=MANIFOLDS, help="project the embeddings to it")
-    parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="default 256")
-    parser.add_argument("--device", type=_device, help="such as cpu or cuda")
-    parser.add_argument("--seed", type=int, default=0, help="of the split; default 0")
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/report"), metavar="FOLDER", help="runs/report"
-    )
-    parser.add_argument(
-        "--no-composition", action="store_true", help="do not apply transformations twice: faster"
-    )
-    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
+    for option, (metavar, text) in SUBJECT.items():
+        parser.add_argument(option, required=True, metavar=metavar, help=text)
+    add = parser.add_argument
+    add("--manifold", choices=MANIFOLDS, help="project the embeddings to it")
+    add("--batch-size", type=int, default=256, metavar="N", help="default 256")
+    add("--device", type=_device, help="such as cpu or cuda")
+    add("--seed", type=int, default=0, help="of the split; default 0")
+    add("--out", type=Path, default=Path("runs/report"), metavar="FOLDER", help="runs/report")
+    add("--no-composition", action="store_true", help="apply no transformation twice: faster")
+    add("--no-progress", action="store_true", help="show no progress bar")
     return parser
 
 
@@ -143,7 +141,7 @@ def _load_attribute(name: str, option: str) -> Any:
     if not module_name or not path:
         raise ReportError(f"{option} must be MODULE:ATTRIBUTE, got {name!r}")
     try:
-        found: Any = importlib.import_module(module_name)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         # Only the module itself: one that it misses in turn is its own affair.
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
@@ -151,10 +149,10 @@ def _load_attribute(name: str, option: str) -> Any:
         raise ReportError(
             f"{option}: there is no module {module_name!r} in {os.getcwd()} or on the path"
         ) from error
-    for part in path.split("."):
-        if not hasattr(found, part):
-            raise ReportError(f"{option}: {module_name!r} has no attribute {path!r}")
-        found = getattr(found, part)
+    try:
+        found = operator.attrgetter(path)(module)
+    except AttributeError as error:
+        raise ReportError(f"{option}: {module_name!r} has no attribute {path!r}") from error
     return found() if _is_factory(found) else found
 
 
@@ -162,8 +160,7 @@ def _is_factory(found: Any) -> bool:
     if isinstance(found, nn.Module | Tensor) or not callable(found):
         return False
     try:
-        parameters = inspect.signature(found).parameters.values()
-    except ValueError:  # a builtin that does not tell
+        inspect.signature(found).bind()
+    except (TypeError, ValueError):  # an argument is missing; a builtin that does not tell
         return False
-    required = (p for p in parameters if p.default is p.empty)
-    return all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in required)
+    return True

@@ -3,14 +3,22 @@
 import gc
 import weakref
 
+import geoopt
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from equiform import HermitianForm, SpecialOrthogonal
-from equiform.report import ReportError, report
-from tests.report.cases import TRANSFORMATIONS, D, Labelled, blur, encoder, numbers, points, turn
+from equiform import (
+    EuclideanForm,
+    HermitianForm,
+    MinkowskiForm,
+    SpecialOrthogonal,
+    Sphere,
+    SymplecticForm,
+)
+from equiform.audit import ReportError, report
+from tests.audit.cases import TRANSFORMATIONS, D, Labelled, blur, encoder, numbers, points, turn
 
 
 def test_every_kind_of_data_gives_the_same(measured):
@@ -127,6 +135,28 @@ def test_a_transformation_that_writes_to_its_batch_is_refused():
 def test_errors_name_what_is_wrong(change, message):
     arguments = {"encoder": encoder, "data": points(200), "transformations": {"turn": turn}}
     with pytest.raises(ReportError, match=message):
+        report(**(arguments | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"manifold": Sphere}, TypeError, r"instance, got the class Sphere; use Sphere\(\)"),
+        ({"manifold": geoopt.Lorentz()}, TypeError, r"use equiform\.Sphere\(\) or equiform\.Hyper"),
+        ({"form": Sphere()}, TypeError, "form must be a form .* use manifold="),
+        ({"group": EuclideanForm()}, TypeError, r"use EuclideanForm\(\)\.isometry_group\(d\)"),
+        ({"group": SpecialOrthogonal}, TypeError, "group must be an isometry group"),
+        ({"form": MinkowskiForm(), "manifold": Sphere()}, ValueError, "give one of the two"),
+        ({"form": MinkowskiForm(), "group": SpecialOrthogonal(D)}, ValueError, "one of the two"),
+        ({"form": SymplecticForm(), "encoder": lambda x: x[:, :5]}, ValueError, "even dimension"),
+    ],
+)
+def test_a_geometry_that_is_none_is_refused_before_any_work(change, error, message):
+    def refuse(x):
+        raise AssertionError("the encoder ran")
+
+    arguments = {"encoder": refuse, "data": points(200), "transformations": {"turn": turn}}
+    with pytest.raises(error, match=message):
         report(**(arguments | change))
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from equiform._record import format_table, versions, write_json
-from equiform.report.verdicts import Verdict
-
-MISSING = "–"
+from equiform._record import format_table
+from equiform.audit.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,7 @@ class Row:
 
     Attributes:
         name: of the transformation.
-        verdict: the numbers below in a word, by the thresholds of ``equiform.report.verdicts``.
+        verdict: the numbers below in a word, by the thresholds of ``equiform.audit.verdicts``.
         error: W_f, :math:`\lVert A - B T^t\rVert_F / \lVert A\rVert_F` for B = f(x), A = f(a x).
         low: lower end of its 95% bootstrap interval over the points, T held fixed.
         high: upper end of the interval.
@@ -31,7 +28,7 @@ class Row:
         invariance_error: the same of T = I.
         displacement: :math:`\sqrt{E|f(ax) - f(x)|^2 / E|f(x) - f(x')|^2}` with x' another input;
             None where all embeddings coincide.
-        relative_equivariance: γ_b, the change of pairwise products; None for a joint form.
+        relative_equivariance: γ_b, the change of pairwise products.
         composition_defect: of :math:`T_a T_a` against the T fitted to f(a a x), relative; None
             where it was not asked for.
         component: the group, and the connected component of it that holds T.
@@ -50,7 +47,7 @@ class Row:
     null: float
     invariance_error: float
     displacement: float | None
-    relative_equivariance: float | None
+    relative_equivariance: float
     composition_defect: float | None
     component: str
     angles: tuple[float, ...] | None
@@ -105,10 +102,10 @@ class Report:
     seed: int
 
     def __getitem__(self, name: str) -> Row:
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise KeyError(f"no transformation {name!r}; there are {[r.name for r in self.rows]}")
+        rows = {row.name: row for row in self.rows}
+        if name not in rows:
+            raise KeyError(f"no transformation {name!r}; there are {[*rows]}")
+        return rows[name]
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -127,16 +124,11 @@ class Report:
 
     def __str__(self) -> str:
         header = ["transformation", "verdict", *COLUMNS, "95% of W_f", "T"]
-        rows = [
-            [
-                row.name,
-                row.verdict,
-                *(number(getattr(row, attribute)) for attribute in COLUMNS.values()),
-                f"{number(row.low)} to {number(row.high)}",
-                row.component,
-            ]
-            for row in self.rows
-        ]
+        rows = []
+        for row in self.rows:
+            numbers = [number(getattr(row, attribute)) for attribute in COLUMNS.values()]
+            interval = f"{number(row.low)} to {number(row.high)}"
+            rows.append([row.name, row.verdict, *numbers, interval, row.component])
         notes = [f"Warning: {warning}" for warning in self.warnings]
         return "\n".join([self.summary, "", format_table(header, rows), *notes])
 
@@ -148,43 +140,12 @@ class Report:
             | {"ratio": row.ratio}
             for row in self.rows
         ]
-        return _finite(plain)
-
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write ``metrics.json``, ``index.html``, one page that needs no network, and its figures.
-
-        Args:
-            folder: where to; created if absent.
-
-        Returns:
-            The path of the page.
-
-        Raises:
-            ImportError: matplotlib, which draws the figures, is not installed.
-        """
-        from equiform.report.figures import draw
-        from equiform.report.html import page
-
-        drawn = draw(self)
-        text = page(self, drawn)
-        folder = Path(folder)
-        write_json(folder / "metrics.json", self.to_dict() | {"versions": versions()})
-        for name, svg in drawn.items():
-            (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
-        (folder / "index.html").write_text(text, encoding="utf-8")
-        return folder / "index.html"
+        # What is no number in JSON is read back as None.
+        return json.loads(json.dumps(plain), parse_constant=lambda _: None)
 
 
 def number(value: float | None) -> str:
     """Three significant digits; what single precision cannot tell from zero is not spelt out."""
     if value is None or not math.isfinite(value):
-        return MISSING
+        return "–"
     return "<1e-6" if 0 < value < 1e-6 else f"{value:.3g}"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(member) for key, member in value.items()}
-    if isinstance(value, tuple | list):
-        return [_finite(member) for member in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

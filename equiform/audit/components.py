@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiform.forms import BilinearForm
 from equiform.groups import CompactGroup, IsometryGroup, Orthochronous, SpecialOrthogonal
 
 
@@ -14,13 +13,14 @@ def group_name(group: IsometryGroup) -> str:
     d, form = group.dim, group.form
     if isinstance(group, SpecialOrthogonal):
         return f"SO({d})"
-    if not isinstance(form, BilinearForm):
+    (product, _), *others = form.parts(d)
+    if others:
         return repr(group)
-    if form.symmetry == -1:
+    if product.symmetry == -1:
         return f"Sp({d})"
-    negative = int((torch.linalg.eigvalsh(form.matrix(d)) < 0).sum())
+    positive, negative = product.signature(d)
     letter = "U" if form.sesquilinear else "O⁺" if isinstance(group, Orthochronous) else "O"
-    return f"{letter}({negative}, {d - negative})" if 0 < negative < d else f"{letter}({d})"
+    return f"{letter}({negative}, {positive})" if positive and negative else f"{letter}({d})"
 
 
 def component_name(group: IsometryGroup, matrix: Tensor) -> str:

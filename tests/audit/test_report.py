@@ -12,15 +12,18 @@ from equiform import (
     EuclideanForm,
     HermitianForm,
     Hyperboloid,
+    Joint,
+    MetricForm,
     MinkowskiForm,
     Orthochronous,
     SpecialOrthogonal,
     Sphere,
+    SymplecticForm,
     functional,
 )
-from equiform.report import Verdict, report
-from equiform.report.measure import ANCHOR
-from tests.report.cases import (
+from equiform.audit import Verdict, report
+from equiform.audit.measure import ANCHOR
+from tests.audit.cases import (
     TRANSFORMATIONS,
     TURN,
     D,
@@ -176,6 +179,56 @@ def test_manifold_and_group_are_used():
     assert special["turn"].error > 1e-2
 
 
+def test_the_group_is_that_of_the_form_or_of_the_manifold():
+    x, changes = points(), {"unseen": unseen}
+    assert report(encoder, x, changes).group == "O(6)"
+    assert report(encoder, x, changes, manifold=Sphere()).group == "O(6)"
+    assert report(encoder, x, changes, form=SymplecticForm()).group == "Sp(6)"
+    assert report(encoder, x, changes, form=MinkowskiForm()).group == "O(1, 5)"
+    # The manifold has one coordinate more, and half of its form's group leaves it.
+    assert report(encoder, x, changes, manifold=Hyperboloid()).group == "O⁺(1, 6)"
+    group = MinkowskiForm().isometry_group(D + 1)
+    assert report(encoder, x, changes, manifold=Hyperboloid(), group=group).group == "O(1, 6)"
+
+
+def test_a_joint_form_has_every_number():
+    """Two rotations, each of its half: γ_b is zero up to the rounding of moments."""
+    half = [(EuclideanForm(), slice(0, 3)), (EuclideanForm(), slice(3, 6))]
+    joint = Joint(half)
+    t = joint.isometry_group(D).sample(dtype=torch.float64)
+
+    def apart(x):
+        return torch.cat([x[:, :D] @ t.mT, x[:, D:]], 1)
+
+    changes = {"apart": apart, "turn": turn, "scramble": scramble}
+    result = report(encoder, points(), changes, form=joint)
+    assert result["apart"].error < 1e-7
+    assert result["apart"].relative_equivariance < 1e-9
+    torch.testing.assert_close(result["apart"].matrix, t, rtol=0, atol=1e-7)
+    assert result["turn"].error > 0.1  # it mixes the halves
+    _, held_out = halves(points())
+    expected = functional.relative_equivariance(encoder(held_out), encoder(turn(held_out)), joint)
+    assert result["turn"].relative_equivariance == pytest.approx(expected.item(), rel=1e-7)
+
+
+def test_lengths_are_those_of_the_form():
+    """Embeddings written in other coordinates x ↦ x M, with the form's matrix in those."""
+    m = torch.randn(D, D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    inverse = torch.linalg.inv(m)
+    form = MetricForm(inverse @ inverse.mT)
+    plain = report(encoder, points(), TRANSFORMATIONS)
+    written = report(lambda x: encoder(x) @ m, points(), TRANSFORMATIONS, form=form)
+    # Rounding is magnified by the condition number of the form, that of M squared.
+    slack = 1e3 * torch.finfo(torch.float64).eps * torch.linalg.cond(m).item() ** 2
+    for row, expected in zip(written, plain, strict=True):
+        for name in ("error", "low", "high", "null", "invariance_error", "displacement"):
+            # A vanishing error is resolved to the root of that.
+            got, wanted = getattr(row, name), getattr(expected, name)
+            assert got**2 == pytest.approx(wanted**2, rel=slack, abs=slack), (row.name, name)
+        assert row.verdict == expected.verdict
+        assert row.relative_equivariance == pytest.approx(expected.relative_equivariance, abs=1e-8)
+
+
 def test_complex_embeddings_are_fitted_by_unitary_matrices():
     unitary = HermitianForm().isometry_group(3).sample(dtype=torch.complex128)
 
@@ -206,10 +259,10 @@ def test_a_boost_is_found_on_the_hyperboloid(noise):
     row = report(read, p, {"boost": move}, manifold=manifold)["boost"]
     assert row.verdict == Verdict.REPRESENTED
     assert row.angles is None
-    assert row.component == "O(1, 6), signs (+, +)"
+    assert row.component == "O⁺(1, 6), signs (+)"
     torch.testing.assert_close(row.matrix, boost, rtol=0, atol=0.1 if noise else 1e-6)
     fit, held_out = halves(p)
-    group = MinkowskiForm().isometry_group(D + 1)
+    group = Orthochronous(D + 1)
     t, t_twice = (group.recover(fit, target).matrix for target in (move(fit), move(move(fit))))
     h = group.balance(held_out.mT @ held_out)
     norm = torch.linalg.matrix_norm
