@@ -1,14 +1,10 @@
-"""The record of a run: a JSON file of numbers and versions, and a table for the terminal."""
+"""What the record of a run says beside its numbers: versions, and a table for the terminal."""
 
 from __future__ import annotations
 
-import json
-import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
 
 PACKAGES = ("equiform", "torch", "geoopt", "torch-geometric", "torchmetrics", "gemmi")
 
@@ -22,24 +18,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def write_json(path: str | os.PathLike[str], record: Mapping[str, Any]) -> None:
-    """Write a record as JSON, whole or not at all.
-
-    Args:
-        path: where to; its folder is created if absent.
-        record: plain data.
-
-    Raises:
-        ValueError: a number is not finite, which JSON cannot say.
-    """
-    path = Path(path)
-    text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
 
 
 def format_table(header: Sequence[str], rows: Iterable[Sequence[str | float]]) -> str:

@@ -22,22 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from equiform.training import (
-    DATASETS,
-    PRESETS,
     CheckpointError,
-    Settings,
-    evaluate_images,
     format_table,
-    image_settings,
     join_processes,
-    load_images,
     rank,
-    train_images,
     versions,
     write_json,
 )
+from images import settings as about
+from images.command_line import add_data, add_settings, changed, parse, read
+from images.settings import PRESETS, Settings
+from images.train import evaluate_images, train_images
 
-CACHE = Path.home() / ".cache" / "equiform"
 COLUMNS = (
     "probe_top1",
     "knn",
@@ -56,14 +52,7 @@ COLUMNS = (
 def compare(arguments: argparse.Namespace) -> str:
     """Train and measure each run, write the results, and return their table."""
     runs = chosen_runs(arguments)
-    splits = load_images(
-        arguments.dataset,
-        arguments.data,
-        size=runs[0].image_size,
-        validation=runs[0].validation,
-        limit=arguments.limit,
-        cache=CACHE,
-    )
+    splits = read(arguments, runs[0])
     methods: dict[str, Any] = {}
     for settings in runs:
         folder = arguments.out / settings.method
@@ -108,46 +97,39 @@ def chosen_runs(arguments: argparse.Namespace) -> list[Settings]:
         runs = [
             by_method.get(method, replace(runs[-1], method=method)) for method in arguments.methods
         ]
-    given = {name: getattr(arguments, name) for name in [*OPTIONS, "head", "one_pair", "compile"]}
-    changes = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in given.items()
-        if value is not None
-    }
-    return [replace(settings, **changes) for settings in runs]
+    return [replace(settings, **changed(arguments)) for settings in runs]
 
 
 #: Settings that the command line can change.
-OPTIONS: dict[str, type] = {
-    "epochs": int,
-    "batch_size": int,
-    "schedule": str,
-    "accumulate": int,
-    "learning_rate": float,
-    "temperature": float,
-    "weight": float,
-    "num_chunks": int,
-    "width": int,
-    "manifold": str,
-    "normalization": str,
-    "precision": str,
-    "validation": float,
-    "measure_every": int,
-    "measured_images": int,
-}
+OPTIONS = (
+    "epochs",
+    "batch_size",
+    "schedule",
+    "accumulate",
+    "learning_rate",
+    "temperature",
+    "weight",
+    "num_chunks",
+    "width",
+    "head",
+    "manifold",
+    "normalization",
+    "precision",
+    "validation",
+    "measure_every",
+    "measured_images",
+)
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").partition("\n")[0],
-        epilog=f"{image_settings.__doc__}\n{Settings.__doc__}",
+        epilog=f"{about.__doc__}\n{Settings.__doc__}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--data", default="synthetic", metavar="PATH", help="synthetic, or the folder of --dataset")
-    add("--dataset", choices=DATASETS[1:], help="what the folder holds; cifar10 unless given")
-    add("--preset", choices=PRESETS, metavar="PRESET", help=", ".join(PRESETS))
+    add_data(parser)
     add(
         "--methods",
         nargs="+",
@@ -156,11 +138,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "joined by +; those of the preset unless given",
     )
     add("--seed", type=int, default=0)
-    add("--limit", type=int, help="how many training images to use")
     add("--split", choices=("validation", "test"), default="test", help="images to measure on")
     add("--out", type=Path, default=Path("runs/cifar_care"), help="folder for results")
     add("--resume", action="store_true", help="go on from the checkpoints in --out")
-    add("--device", help="cpu, cuda or a GPU; a GPU where there is one unless given")
     add("--tensorboard", action="store_true", help="log for TensorBoard, beside log.csv")
     add(
         "--one-pair-per-batch",
@@ -170,19 +150,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="one pair of transformations for all chunks, as the released code",
     )
     add("--compile", action="store_const", const=True, help="compile the encoder")
-    add("--head", type=int, nargs="+", metavar="WIDTH", help="see below")
-    for name, kind in OPTIONS.items():
-        add(f"--{name.replace('_', '-')}", type=kind, help="see below")
-    return parser.parse_args(argv)
+    add_settings(parser, OPTIONS)
+    return parse(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the comparison from the command line."""
     arguments = parse_arguments(argv)
-    if arguments.data == "synthetic":
-        arguments.dataset, arguments.preset = "synthetic", arguments.preset or "synthetic"
-    arguments.dataset = arguments.dataset or "cifar10"
-    arguments.preset = arguments.preset or "cifar10-small"
     try:
         with join_processes(arguments.device) as arguments.device:
             table = compare(arguments)

@@ -22,36 +22,16 @@ from typing import Any
 from torch import Tensor
 
 from equiform.augment import ColorJitter
-from equiform.training import (
-    DATASETS,
-    PRESETS,
-    CheckpointError,
-    Moved,
-    Run,
-    Runs,
-    Settings,
-    build_augmentation,
-    cosine_distribution,
-    draw_transformations,
-    embed_moved,
-    evaluate_images,
-    join_processes,
-    load_images,
-    plot_circle,
-    plot_losses,
-    plot_retrieval,
-    plot_similarity,
-    plot_training,
-    plot_wahba,
-    plot_weights,
-    positive_cosines,
-    retrieve,
-    versions,
-    wahba_distribution,
-    write_json,
-)
+from equiform.training import CheckpointError, join_processes, versions, write_json
+from images import plots
+from images.command_line import add_data, add_settings, changed, parse, read
+from images.figures import cosine_distribution, positive_cosines, retrieve, wahba_distribution
+from images.moved import Moved, draw_transformations, embed_moved
+from images.parts import build_augmentation
+from images.runs import Run, Runs
+from images.settings import PRESETS, Settings
+from images.train import evaluate_images
 
-CACHE = Path.home() / ".cache" / "equiform"
 NUM_AUGMENTATIONS = 20
 NUM_JITTERS = 5
 NUM_REFERENCE = 4096  # training images, at most, that the rotation of a jitter is fitted to
@@ -105,7 +85,7 @@ def wahba(study: Study) -> Results:
     results = study.measure(
         study.methods(*SIMCLR_CARE), lambda run: wahba_distribution(study.augmented(run))
     )
-    plot_wahba(results, study.png)
+    plots.plot_wahba(results, study.png)
     return results
 
 
@@ -127,7 +107,7 @@ def retrieval(study: Study) -> Results:
         return retrieve(fitted_to, moved, labels)
 
     results = study.measure(study.methods(*SIMCLR_CARE), measure)
-    plot_retrieval(results, images.cpu(), jitter, parameters, study.png)
+    plots.plot_retrieval(results, images.cpu(), jitter, parameters, study.png)
     return results
 
 
@@ -139,7 +119,7 @@ def training(study: Study) -> Results:
         study.methods(*SIMCLR_CARE, measure_every=every),
         lambda run: {name: run.series(name) for name in names},
     )
-    plot_training(results, study.png)
+    plots.plot_training(results, study.png)
     return results
 
 
@@ -147,7 +127,7 @@ def circle(study: Study) -> Results:
     """Fig. 6: encoders onto the circle: cosine of f(x) and f(a x) for 20 fixed augmentations a."""
     runs = study.methods(*SIMCLR_CARE, head=(*study.base.head[:-1], 2))
     results = study.measure(runs, lambda run: cosine_distribution(study.augmented(run)))
-    plot_circle(results, study.png)
+    plots.plot_circle(results, study.png)
     return results
 
 
@@ -158,7 +138,7 @@ def losses(study: Study) -> Results:
         study.methods(*SUMS), lambda run: evaluate_images(run.encoder, run.settings, splits)
     )
     chance = splits.test.labels.bincount().max().item() / len(splits.test)
-    plot_losses(results, chance, study.png)
+    plots.plot_losses(results, chance, study.png)
     return results
 
 
@@ -169,7 +149,7 @@ def weight(study: Study) -> Results:
         study.methods("simclr") | swept,
         lambda run: evaluate_images(run.encoder, run.settings, study.runs.splits),
     )
-    plot_weights(results, study.png)
+    plots.plot_weights(results, study.png)
     return results
 
 
@@ -187,7 +167,7 @@ def similarity(study: Study) -> Results:
         }
 
     results = study.measure(study.methods(*SIX_LOSSES), measure)
-    plot_similarity(results, study.png)
+    plots.plot_similarity(results, study.png)
     return results
 
 
@@ -198,17 +178,8 @@ OPTIONS = ("epochs", "batch_size", "width", "num_chunks", "probe_epochs", "measu
 
 def make(arguments: argparse.Namespace) -> Path:
     """Draw a figure, write its numbers beside it, and return its path."""
-    given = {name: getattr(arguments, name) for name in OPTIONS}
-    changes = {name: value for name, value in given.items() if value is not None}
-    base = replace(PRESETS[arguments.preset][-1], **changes)
-    splits = load_images(
-        arguments.dataset,
-        arguments.data,
-        size=base.image_size,
-        validation=base.validation,
-        limit=arguments.limit,
-        cache=CACHE,
-    )
+    base = replace(PRESETS[arguments.preset][-1], **changed(arguments))
+    splits = read(arguments, base)
     png = arguments.out / f"{arguments.figure}.png"
     runs = Runs(
         arguments.runs or arguments.out / "runs", splits, arguments.dataset, arguments.device
@@ -239,26 +210,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("figure", choices=FIGURES, metavar="FIGURE", help="see below")
-    add("--data", default="synthetic", metavar="PATH", help="synthetic, or the folder of --dataset")
-    add("--dataset", choices=DATASETS[1:], help="what the folder holds; cifar10 unless given")
-    add("--preset", choices=PRESETS, metavar="PRESET", help=", ".join(PRESETS))
-    add("--limit", type=int, help="how many training images to use")
+    add_data(parser)
     add("--seeds", type=int, nargs="+", default=[0], metavar="SEED", help="of runs; 0 unless given")
     add("--runs", type=Path, help="folder of runs, found or trained; OUT/runs unless given")
     add("--out", type=Path, default=Path("runs/cifar_figures"), help="folder for figures")
-    add("--device", help="cpu, cuda or a GPU; a GPU where there is one unless given")
-    for name in OPTIONS:
-        add(f"--{name.replace('_', '-')}", type=int, help="instead of that of the preset")
-    return parser.parse_args(argv)
+    add_settings(parser, OPTIONS)
+    return parse(parser, argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make one figure from the command line."""
     arguments = parse_arguments(argv)
-    if arguments.data == "synthetic":
-        arguments.dataset, arguments.preset = "synthetic", arguments.preset or "synthetic"
-    arguments.dataset = arguments.dataset or "cifar10"
-    arguments.preset = arguments.preset or "cifar10-small"
     try:
         with join_processes(arguments.device) as arguments.device:
             png = make(arguments)

@@ -22,13 +22,15 @@ from equiform.augment import (
     BlurParameters,
     ColorJitter,
     GaussianBlur,
-    GrayscaleParameters,
     JitterParameters,
     RandomGrayscale,
+    SwitchParameters,
     fixed,
     unit_interval,
 )
-from equiform.training import DATASETS, CheckpointError, load_images, load_run
+from equiform.training import CheckpointError
+from images.data import DATASETS, load_images
+from images.train import load_run
 
 Change = Callable[[Tensor], Tensor]
 
@@ -60,7 +62,7 @@ def changes() -> dict[str, Change]:
         "brighter by a third": recoloured(brightness=1.33),
         "hue by a tenth": recoloured(hue=0.1),
         "hue by a third": recoloured(hue=1 / 3),
-        "grey": fixed(RandomGrayscale(1.0), GrayscaleParameters(torch.tensor([True]))[0]),
+        "grey": fixed(RandomGrayscale(1.0), SwitchParameters(torch.tensor([True]))),
         "blurred": fixed(GaussianBlur(3), BlurParameters(torch.tensor([2.0]))[0]),
         "negative": lambda x: 1 - unit_interval(x),
     }
@@ -81,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"image_report: error: {error}", file=sys.stderr)
         return 2
     # The encoder's embeddings are on its manifold already.
-    group = encoder.manifold.form.isometry_group(encoder.dim)
+    group = encoder.manifold.isometry_group(encoder.dim)
     result = report(encoder, splits.test.images, changes(), group=group, out=arguments.out)
     print(result)
     print(f"Written to {arguments.out}: index.html, its figures, metrics.json")

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from score_columns import PROTEINS, are_best, digits, encodable, heading
 from torch import Tensor, nn
 from torch_geometric.loader import DataLoader
 
@@ -34,13 +33,11 @@ from equiform.training import (
     History,
     fit,
     format_table,
-    load_chains,
-    measure_rotations,
-    trace_chains,
     versions,
-    write_comparison,
 )
 from equiform.training.progress import say
+from proteins import load_chains, measure_rotations, trace_chains, write_comparison
+from score_columns import PROTEINS, are_best, digits, encodable, heading
 
 METHODS = ("care", "simclr", "uniformity", "invariance")
 CACHE = Path.home() / ".cache" / "equiform"
@@ -127,7 +124,7 @@ def train_method(
     generator = torch.Generator().manual_seed(arguments.seed)
     encoder = Encoder(settings.hidden, settings.dim)
     batches = DataLoader(
-        list(chains),
+        chains,
         batch_size=settings.batch_size,
         shuffle=True,
         drop_last=True,

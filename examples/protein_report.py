@@ -15,21 +15,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from protein_care import CACHE, Encoder, Settings
+from torch_geometric.data import Data
 
 from equiform import SpecialOrthogonal, report
+from equiform.augment import CloudBatch
 from equiform.manifolds import Sphere
-from equiform.training import CheckpointError, Clouds, load_chains, load_checkpoint
+from equiform.training import CheckpointError, load_checkpoint
+from protein_care import CACHE, Encoder, Settings
+from proteins import collate, load_chains
 
-Change = Callable[[Clouds], Clouds]
+Change = Callable[[CloudBatch], CloudBatch]
 
 
 def each(function: Callable[[torch.Tensor], torch.Tensor]) -> Change:
     """The change of every cloud by one function."""
 
-    def change(batch: Clouds) -> Clouds:
-        sizes = batch.ptr.diff().tolist()
-        return Clouds.of(map(function, batch.pos.split(sizes) if batch.pos is not None else []))
+    def change(batch: CloudBatch) -> CloudBatch:
+        clouds = batch.pos.split(batch.ptr.diff().tolist())
+        return collate(Data(pos=function(cloud)) for cloud in clouds)
 
     return change
 
@@ -86,17 +89,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             encoder = Encoder(Settings.hidden, Settings.dim)
             # The whitening of an encoder that is not trained has to see some chains at least.
-            encoder(Clouds.of(chain["pos"] for chain in list(train)))
+            encoder(collate(train))
     except (CheckpointError, OSError, ValueError) as error:
         print(f"protein_report: error: {error}", file=sys.stderr)
         return 2
     encoder.eval()
     result = report(
         lambda batch: encoder(batch)[0],
-        [chain["pos"] for chain in list(test)],
+        test,
         changes(),
         manifold=Sphere(),
-        collate=Clouds.of,
+        collate=collate,
         out=arguments.out,
     )
     print(result)

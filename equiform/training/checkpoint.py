@@ -6,13 +6,14 @@ import hashlib
 import io
 import os
 import pickle
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from equiform._files import write_bytes
 
 _MAGIC = b"equiform checkpoint 1\n"
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -25,45 +26,25 @@ class CheckpointError(RuntimeError):
 def save_checkpoint(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """Write a checkpoint such that at every moment the file holds the old one or the new one.
 
-    Args:
-        path: where to; its folder is created if absent.
-        state: tensors, numbers, strings, and dictionaries, lists and tuples of them: what
-            ``torch.load(weights_only=True)`` reads back.
+    The state is of tensors, numbers, strings, and dictionaries, lists and tuples of them: what
+    ``torch.load(weights_only=True)`` reads back.
     """
-    path = Path(path)
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
     payload = buffer.getvalue()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(_MAGIC + hashlib.sha256(payload).digest() + payload)
-            stream.flush()
-            # Without it a crash of the machine may keep the new name and lose the content.
-            os.fsync(stream.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    write_bytes(path, _MAGIC + hashlib.sha256(payload).digest() + payload)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint of :func:`save_checkpoint`, on the CPU.
 
-    Args:
-        path: the file. It is checked against its own SHA-256 before anything is unpickled, and
-            only plain data is: no code in it can run.
-
-    Raises:
-        CheckpointError: the file is damaged or no checkpoint of equiform.
-        FileNotFoundError: there is no such file.
+    The file is checked against its own SHA-256 before anything is unpickled, and only plain data
+    is: no code in it can run. One that is damaged, or of something else, raises CheckpointError.
     """
-    path = Path(path)
-    content = path.read_bytes()
+    content = Path(path).read_bytes()
     if not content.startswith(_MAGIC):
         raise CheckpointError(f"{path} is no checkpoint of equiform; delete it, or give another")
-    body = content[len(_MAGIC) :]
+    body = content.removeprefix(_MAGIC)
     digest, payload = body[:_DIGEST_BYTES], body[_DIGEST_BYTES:]
     if hashlib.sha256(payload).digest() != digest:
         raise CheckpointError(f"{path} is damaged (SHA-256 differs); delete it and train again")
@@ -80,19 +61,15 @@ def random_state(generators: Sequence[torch.Generator]) -> list[Tensor]:
 
 
 def restore_random_state(states: Sequence[Tensor], generators: Sequence[torch.Generator]) -> None:
-    """Put back what :func:`random_state` returned.
-
-    Raises:
-        CheckpointError: the number of generators or of CUDA devices is another than then.
-    """
-    cuda_devices = torch.cuda.device_count()
-    if len(states) != 1 + cuda_devices + len(generators):
+    """Put back what :func:`random_state` returned, on as many CUDA devices."""
+    own = 1 + torch.cuda.device_count()
+    if len(states) != own + len(generators):
         raise CheckpointError(
             f"the checkpoint holds {len(states)} random states, this run has "
-            f"{1 + cuda_devices + len(generators)} (1 for the CPU, {cuda_devices} CUDA devices, "
+            f"{own + len(generators)} (1 for the CPU, {own - 1} CUDA devices, "
             f"{len(generators)} generators); resume on the machine and with the arguments it has"
         )
     torch.set_rng_state(states[0])
-    torch.cuda.set_rng_state_all(list(states[1 : 1 + cuda_devices]))
-    for generator, state in zip(generators, states[1 + cuda_devices :], strict=True):
+    torch.cuda.set_rng_state_all(list(states[1:own]))
+    for generator, state in zip(generators, states[own:], strict=True):
         generator.set_state(state)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from equiform.functional._arguments import check_count
 from equiform.ops.distributed import sum_over_ranks, world_size
 from equiform.training.checkpoint import (
     CheckpointError,
@@ -87,37 +88,28 @@ def fit(
         loss: a scalar of a batch, or several by name: the one called ``loss`` is minimised, all
             are recorded.
         batches: gives the batches of an epoch each time it is iterated, as a DataLoader does.
-        optimizer: of the parameters.
         epochs: how many in all, those before resumption included.
         scheduler: stepped after each step of the optimizer.
         accumulate: batches whose mean gradient makes a step; the last step of an epoch may have
             fewer. It equals a larger batch where the loss is a mean over samples; a contrastive
             loss finds its negatives within a batch, and the equivariance loss its pairs.
-        after_step: called after each step of the optimizer.
+        after_step: called after each step too.
         measure: called after each epoch with its number, from 1, in eval mode; what it returns is
             recorded. It must draw no random numbers that the training draws.
         logs: called after each epoch with the rows of all epochs so far, the last one new.
         generators: random generators, other than torch's own, that ``batches`` and ``loss`` use.
-        checkpoint: file to write after each epoch.
-        resume: go on from ``checkpoint`` where there is one.
+        checkpoint, resume: file to write after each epoch, and whether to go on from it.
         configuration: what tells this run from others: plain data, kept in the checkpoint and
             compared on resumption.
-        description: what the progress bar, or a line of progress, begins with.
-        unit, unit_size: what the progress counts, and how many of it a batch is.
-
-    Returns:
-        The history of the whole run.
+        description, unit, unit_size: what the progress begins with, what it counts, and how many
+            of it a batch is.
 
     Raises:
         CheckpointError: the checkpoint is damaged, or of another configuration.
         FloatingPointError: the loss of an epoch is not finite.
-        ValueError: ``epochs`` or ``accumulate`` is under 1, there are no batches, or ``resume`` has
-            no checkpoint.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    if accumulate < 1:
-        raise ValueError(f"accumulate must be at least 1, got {accumulate}")
+    check_count("epochs", epochs)
+    check_count("accumulate", accumulate)
     if not len(batches):
         raise ValueError("batches is empty; use a smaller batch size or drop_last=False")
     if resume and checkpoint is None:
@@ -129,7 +121,7 @@ def fit(
     rows, earlier = [], 0.0
     if resume and checkpoint is not None and Path(checkpoint).exists():
         state = load_checkpoint(checkpoint)
-        _check_same(state["configuration"], configuration, checkpoint)
+        _check_same(state["configuration"], configuration, Path(checkpoint))
         for name, part in stateful.items():
             part.load_state_dict(state[name])
         restore_random_state(state["random"], generators)
@@ -137,17 +129,11 @@ def fit(
     first = rank() == 0
     start = time.perf_counter()
     module.train()
-    progress = Progress(
-        description,
-        epochs=epochs,
-        steps=len(batches),
-        done=len(rows),
-        unit=unit,
-        unit_size=unit_size,
-        shown=first,
-    )
-    with closing(progress):
-        for epoch in range(len(rows) + 1, epochs + 1):
+    steps, done = len(batches), len(rows)
+    with closing(
+        Progress(description, epochs, steps, done, unit=unit, unit_size=unit_size, shown=first)
+    ) as progress:
+        for epoch in range(done + 1, epochs + 1):
             totals: dict[str, Tensor] = {}
             for index, batch in enumerate(batches):
                 value = loss(batch)
@@ -155,8 +141,8 @@ def fit(
                 behind = index % accumulate  # batches of this step that came before
                 if not behind:
                     optimizer.zero_grad()
-                (terms["loss"] / min(accumulate, len(batches) - index + behind)).backward()
-                if behind + 1 == accumulate or index + 1 == len(batches):
+                (terms["loss"] / min(accumulate, steps - index + behind)).backward()
+                if behind + 1 == accumulate or index + 1 == steps:
                     optimizer.step()
                     if scheduler is not None:
                         scheduler.step()
@@ -166,14 +152,11 @@ def fit(
                     # Not .item(), which would have a GPU wait at each batch.
                     totals[name] = totals.get(name, 0) + term.detach().double()
                 progress.step()
-            means = torch.stack(list(totals.values())) / len(batches)
-            means = sum_over_ranks(means) / world_size()
+            means = sum_over_ranks(torch.stack(list(totals.values())) / steps) / world_size()
             row = {"epoch": epoch, **dict(zip(totals, means.tolist(), strict=True))}
             if not math.isfinite(row["loss"]):
-                raise FloatingPointError(
-                    f"{description}: the loss is {row['loss']} in epoch {epoch}; "
-                    "lower the learning rate"
-                )
+                which = f"the loss is {row['loss']} in epoch {epoch}"
+                raise FloatingPointError(f"{description}: {which}; lower the learning rate")
             row["learning_rate"] = float(optimizer.param_groups[0]["lr"])
             if measure is not None:
                 module.eval()
@@ -189,28 +172,19 @@ def fit(
                 log(rows)
             if checkpoint is not None:
                 parts = {name: part.state_dict() for name, part in stateful.items()}
-                run = {
-                    "configuration": configuration,
-                    "random": random_state(generators),
-                    "rows": rows,
-                    "seconds": row["seconds"],
-                }
+                run = {"configuration": configuration, "random": random_state(generators)}
+                run |= {"rows": rows, "seconds": row["seconds"]}
                 save_checkpoint(checkpoint, parts | run)
     module.eval()
-    losses = [row["loss"] for row in rows]
-    return History(losses, earlier + time.perf_counter() - start, rows)
+    seconds = earlier + time.perf_counter() - start
+    return History([row["loss"] for row in rows], seconds, rows)
 
 
-def _check_same(
-    saved: Mapping[str, Any], wanted: Mapping[str, Any], path: str | os.PathLike[str]
-) -> None:
-    different = [
-        f"{key}: {saved.get(key)!r} there, {wanted.get(key)!r} here"
-        for key in sorted(saved.keys() | wanted.keys())
-        if saved.get(key) != wanted.get(key)
-    ]
+def _check_same(saved: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
+    values = {key: (saved.get(key), wanted.get(key)) for key in sorted({*saved, *wanted})}
+    different = [f"{key}: {a!r} there, {b!r} here" for key, (a, b) in values.items() if a != b]
     if different:
         raise CheckpointError(
-            f"{os.fspath(path)} is of another configuration ({'; '.join(different)}); "
+            f"{path} is of another configuration ({'; '.join(different)}); "
             "use the same arguments, another output folder, or do not resume"
         )

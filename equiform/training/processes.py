@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
@@ -20,7 +20,7 @@ def rank() -> int:
 
 
 @contextmanager
-def join_processes(device: str | torch.device | None = None) -> Iterator[torch.device]:
+def join_processes(device: str | torch.device | None = None) -> Generator[torch.device]:
     """Join the processes that torchrun started, if it did, and give the device of this one.
 
     On a CPU this process then keeps the memory that it frees: :func:`keep_freed_memory`.
@@ -29,9 +29,7 @@ def join_processes(device: str | torch.device | None = None) -> Iterator[torch.d
         device: ``"cpu"``, ``"cuda"`` or one GPU; a GPU where there is one, unless given. Under
             torchrun a ``"cuda"`` is the GPU of the local rank.
     """
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    chosen = torch.device(device)
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     joins = "RANK" in os.environ and not dist.is_initialized()
     if chosen.type == "cuda" and chosen.index is None:
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

@@ -22,8 +22,7 @@ class Progress:
 
     Args:
         description: what the bar and the lines begin with.
-        epochs: how many in all.
-        steps: of an epoch.
+        epochs, steps: how many in all, and of an epoch.
         done: epochs of an earlier run.
         unit, unit_size: what is counted, and how many of it a step is.
         shown: whether this process shows anything.
@@ -32,10 +31,10 @@ class Progress:
     def __init__(
         self,
         description: str,
-        *,
         epochs: int,
         steps: int,
         done: int = 0,
+        *,
         unit: str = "step",
         unit_size: int = 1,
         shown: bool = True,
@@ -77,10 +76,8 @@ class Progress:
         self._bar.set_postfix(loss=f"{loss:.4f}")
         self._epochs_done, self._loss = self._epochs_done + 1, f"loss {loss:.4f}, "
         if self._in_lines and self._epochs_done == self._epochs:
-            say(
-                f"{self._description}: trained for {self._epochs} epochs in {seconds:.1f} s, "
-                f"loss {loss:.4f}"
-            )
+            what = f"{self._description}: trained for {self._epochs} epochs"
+            say(f"{what} in {seconds:.1f} s, loss {loss:.4f}")
 
     def close(self) -> None:
         """Leave the bar as it is."""

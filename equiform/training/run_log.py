@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from equiform._extras import require
+from equiform._files import write_text
 
 Row = dict[str, float]
 
@@ -19,27 +20,18 @@ def write_csv(path: str | os.PathLike[str], rows: Sequence[Row]) -> None:
     As a log of :func:`equiform.training.fit` it writes all rows each time, so that a resumed run
     leaves none twice.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    unfinished = path.with_name(f".{path.name}.tmp")
-    with unfinished.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(unfinished, path)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 class TensorBoardLog:
-    """Writes the last of the rows of a run for TensorBoard.
+    """Writes the last of the rows of a run for TensorBoard, as event files of a folder.
 
     What an interrupted run had written of later epochs is hidden.
-
-    Args:
-        folder: for the event files.
-
-    Raises:
-        ImportError: tensorboard is not installed.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:

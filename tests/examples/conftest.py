@@ -1,24 +1,10 @@
-"""The example scripts as modules, and protein chains small enough for them."""
+"""Protein chains small enough for the tests."""
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from equiform.data import ProteinDataset
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-@pytest.fixture(scope="session")
-def load_example() -> Iterator[Callable[[str], ModuleType]]:
-    """Import a script by name, as it is found beside the others."""
-    sys.path.insert(0, str(EXAMPLES))
-    yield importlib.import_module
-    sys.path.remove(str(EXAMPLES))
 
 
 @pytest.fixture(scope="session")

@@ -1,36 +1,22 @@
 """The image example, end to end through its command line, on few images and few steps."""
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from equiform.training import image_data, load_run
-
-SCRIPT = Path(__file__).parents[2] / "examples" / "cifar_care.py"
+import cifar_care as script
+from images import data
+from images.train import load_run
 
 # So few steps leave little of the dimensions.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cifar_care", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def run(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    monkeypatch.setattr(image_data, "NUM_SYNTHETIC", (64, 48))
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    monkeypatch.setattr(data, "NUM_SYNTHETIC", (64, 48))
 
     def call(*arguments: str) -> int:
         usual = ["--epochs", "1", "--batch-size", "16", "--num-chunks", "4", "--width", "2"]
@@ -95,9 +81,7 @@ def test_errors_name_the_remedy(
     assert "does not divide into num_chunks=5" in capsys.readouterr().err
 
 
-def test_help_says_where_paper_and_code_differ(
-    script: ModuleType, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_help_says_where_paper_and_code_differ(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         script.main(["--help"])
     assert stop.value.code == 0

@@ -4,7 +4,6 @@ import json
 import math
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,27 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cifar_figures as script
 from equiform.augment import simclr_augmentation
 from equiform.data import synthetic_shapes
-from equiform.training import (
-    PRESETS,
-    Moved,
-    Runs,
-    Settings,
-    build_augmentation,
-    cosine_distribution,
-    draw_transformations,
-    embed_moved,
-    evaluate_images,
-    image_data,
-    image_runs,
-    load_images,
-    load_run,
-    positive_cosines,
-    retrieve,
-    train_images,
-    wahba_distribution,
-)
+from images import data
+from images import runs as runs_module
+from images.data import load_images
+from images.figures import cosine_distribution, positive_cosines, retrieve, wahba_distribution
+from images.moved import Moved, draw_transformations, embed_moved
+from images.parts import build_augmentation
+from images.runs import Runs
+from images.settings import PRESETS, Settings
+from images.train import evaluate_images, load_run, train_images
 
 # A few steps from random weights, and a loss of equivariance alone, leave encoders collapsed.
 pytestmark = [
@@ -63,11 +53,6 @@ LABELS = {
 
 
 @pytest.fixture(scope="module")
-def script(load_example) -> ModuleType:
-    return load_example("cifar_figures")
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 
@@ -75,11 +60,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS, "synthetic", (TINY,))
-    monkeypatch.setattr(image_data, "NUM_SYNTHETIC", (96, 48))
+    monkeypatch.setattr(data, "NUM_SYNTHETIC", (96, 48))
 
 
 @pytest.fixture
-def make(script: ModuleType, folder: Path, tmp_path: Path):
+def make(folder: Path, tmp_path: Path):
     def call(figure: str, *arguments: str) -> dict:
         usual = [figure, "--runs", str(folder), "--out", str(tmp_path), *arguments]
         assert script.main(usual) == 0
@@ -93,7 +78,7 @@ def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def train(*args: object, **kwargs: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(image_runs, "train_images", train)
+    monkeypatch.setattr(runs_module, "train_images", train)
 
 
 @pytest.mark.parametrize("figure", LABELS)
@@ -115,7 +100,7 @@ def test_a_figure_and_its_numbers_and_no_training_the_second_time(
     assert make(figure)["results"] == record["results"]
 
 
-def test_every_figure_is_tested(script: ModuleType) -> None:
+def test_every_figure_is_tested() -> None:
     assert set(script.FIGURES) == set(LABELS)
 
 
@@ -273,9 +258,7 @@ def test_positive_pairs_are_two_views_of_an_image(folder: Path, make) -> None:
     assert np.average(middles, weights=scores["counts"]) == pytest.approx(scores["mean"], abs=0.025)
 
 
-def test_errors_name_the_remedy(
-    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_errors_name_the_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert script.main(["wahba", "--data", str(tmp_path / "absent")]) == 2
     assert "absent" in capsys.readouterr().err
     assert script.main(["wahba", "--limit", "0", "--out", str(tmp_path)]) == 2

@@ -7,9 +7,10 @@ import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+import protein_care as script
 
 METHODS = ["care", "simclr", "uniformity", "invariance"]
 HEADER = [
@@ -29,13 +30,8 @@ HEADER = [
 pytestmark = pytest.mark.filterwarnings("ignore::equiform.metrics.TrivialFitWarning")
 
 
-@pytest.fixture(scope="module")
-def script(load_example) -> ModuleType:
-    return load_example("protein_care")
-
-
 @pytest.fixture
-def run(script: ModuleType, chains: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def run(chains: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(script, "CACHE", tmp_path / "cache")
     # In so few steps the running statistics of the whitening keep up with slow training only.
     small = replace(script.Settings(), hidden=16, batch_size=16, num_chunks=2, learning_rate=1e-5)
@@ -78,7 +74,7 @@ def test_writes_what_it_promises(run, tmp_path: Path, capsys: pytest.CaptureFixt
     ]
 
 
-def test_the_table_marks_the_best_and_explains_every_column(script: ModuleType) -> None:
+def test_the_table_marks_the_best_and_explains_every_column() -> None:
     def scores(error: float, rank: float) -> dict[str, float]:
         return dict.fromkeys(script.COLUMNS, 0.5) | {
             "pc1_angle_deg_median": error,
@@ -131,7 +127,7 @@ def test_errors_name_the_remedy(run, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert run("--data", str(tmp_path / "absent.tar.xz")) == 2
     assert "absent.tar.xz' does not exist" in capsys.readouterr().err
     assert run("--epochs", "0") == 2
-    assert "epochs must be at least 1, got 0" in capsys.readouterr().err
+    assert "epochs must be at least 1, got epochs=0" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run("--methods", "byol")
     assert "invalid choice: 'byol' (choose from" in capsys.readouterr().err

@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch_geometric.data import Batch, Data
+
+import protein_care as care
+import protein_report as script
 
 # A few chains are fewer than the dimensions of the embedding.
 pytestmark = pytest.mark.filterwarnings("ignore::equiform.metrics.TrivialFitWarning")
 
 
-def test_reports_on_a_trained_and_an_untrained_encoder(
-    load_example, chains, tmp_path, monkeypatch, capsys
-):
-    care, script = load_example("protein_care"), load_example("protein_report")
+def test_reports_on_a_trained_and_an_untrained_encoder(chains, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(care, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(script, "CACHE", tmp_path / "cache")
     data = ["--data", str(chains)]
@@ -34,9 +35,8 @@ def test_reports_on_a_trained_and_an_untrained_encoder(
     assert "absent.pt" in capsys.readouterr().err
 
 
-def test_changes_do_what_they_say(load_example):
-    script = load_example("protein_report")
-    clouds = script.Clouds.of([torch.randn(7, 3), torch.randn(4, 3)])
+def test_changes_do_what_they_say():
+    clouds = Batch.from_data_list([Data(pos=torch.randn(n, 3)) for n in (7, 4)])
     changed = {name: change(clouds) for name, change in script.changes().items()}
     turned = torch.linalg.lstsq(clouds.pos, changed["turn by 90°"].pos).solution
     torch.testing.assert_close(turned @ turned.mT, torch.eye(3), atol=1e-5, rtol=0)

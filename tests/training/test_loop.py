@@ -83,8 +83,8 @@ def constant(value: float) -> Callable[[Tensor], Tensor]:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "epochs must be at least 1, got 0"),
-        ({"epochs": 1, "accumulate": 0}, "accumulate must be at least 1, got 0"),
+        ({"epochs": 0}, "epochs must be at least 1, got epochs=0"),
+        ({"epochs": 1, "accumulate": 0}, "accumulate must be at least 1, got accumulate=0"),
         ({"epochs": 1, "resume": True}, "needs checkpoint=PATH"),
         ({"epochs": 1, "batches": []}, "batches is empty"),
     ],

@@ -1,0 +1,121 @@
+"""Classification from the features of a frozen encoder, which are computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, linear
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import MultiStepLR
+
+from equiform.functional._arguments import check_count
+from equiform.functional._labels import check_labels
+from equiform.probes.frozen import require_frozen
+
+
+@torch.no_grad()
+def extract_features(
+    encoder: nn.Module,
+    images: Tensor,
+    preprocess: Callable[[Tensor], Tensor],
+    *,
+    batch_size: int = 512,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """Embed images batch by batch with a frozen encoder.
+
+    Args:
+        encoder: every part of it in eval mode.
+        images: as they are stored, uint8 of shape ``(n, c, h, w)``.
+        preprocess: makes the encoder's input of a batch of images, on the device.
+        batch_size: images at a time.
+        device: where the encoder is, and the result; the images' own unless given.
+    """
+    require_frozen(encoder)
+    check_count("batch_size", batch_size)
+    if not len(images):
+        raise ValueError("extract_features needs images, got none")
+    batches = images.split(batch_size)
+    return torch.cat([encoder(preprocess(batch.to(device=device))) for batch in batches])
+
+
+class ProbeScore(NamedTuple):
+    """How well a linear classifier does on test features.
+
+    Attributes:
+        top1: the share that it classifies right, in [0, 1].
+        loss: mean cross-entropy, in nats.
+    """
+
+    top1: float
+    loss: float
+
+
+@torch.enable_grad()
+def linear_probe(
+    features: Tensor,
+    labels: Tensor,
+    test_features: Tensor,
+    test_labels: Tensor,
+    *,
+    epochs: int = 100,
+    batch_size: int = 512,
+    lr: float = 1e-3,
+    weight_decay: float = 1e-6,
+    optimizer: Callable[..., Optimizer] = torch.optim.Adam,
+    milestones: Sequence[int] = (),
+    seed: int = 0,
+) -> ProbeScore:
+    """Train a linear classifier of fixed features, and score it.
+
+    The classifier begins as :class:`torch.nn.Linear` does. It is trained in float32 or better.
+
+    Args:
+        features: to train on, shape ``(n, d)``.
+        labels: their classes, int64 from 0, shape ``(n,)``.
+        test_features, test_labels: to score on; no class above the largest of `labels`.
+        epochs, batch_size, lr, weight_decay: of the training; the defaults are the paper's for
+            small images.
+        optimizer: called with the parameters, ``lr`` and ``weight_decay``.
+        milestones: epochs after which the learning rate is a tenth.
+        seed: of the initial classifier and of the order of the batches.
+
+    Source: Gupta et al., ICLR 2024, Table 1.
+    """
+    check_count("epochs", epochs)
+    check_count("batch_size", batch_size)
+    check_labels("linear_probe", features, labels)
+    check_labels("linear_probe", test_features, test_labels)
+    dim, num_classes = features.shape[1], int(labels.max()) + 1
+    if test_features.shape[1] != dim or int(test_labels.max()) >= num_classes:
+        given = f"{test_features.shape[1]} dimensions and a label {int(test_labels.max())}"
+        raise ValueError(
+            f"test features must be of {dim} dimensions and of the {num_classes} classes of the "
+            f"training labels, got {given}"
+        )
+    dtype = torch.promote_types(features.dtype, torch.float32)
+    features, test_features = features.detach().to(dtype), test_features.detach().to(dtype)
+    # Drawn on the CPU, so that a seed means the same on every device.
+    generator = torch.Generator().manual_seed(seed)
+    drawn = (
+        torch.empty(*shape, dtype=dtype).uniform_(-(dim**-0.5), dim**-0.5, generator=generator)
+        for shape in ((num_classes, dim), (num_classes,))
+    )
+    classifier = [parameter.to(features.device).requires_grad_() for parameter in drawn]
+    descent = optimizer(classifier, lr=lr, weight_decay=weight_decay)
+    schedule = MultiStepLR(descent, list(milestones))
+    with torch.autocast(features.device.type, enabled=False):
+        for _ in range(epochs):
+            order = torch.randperm(len(features), generator=generator).to(features.device)
+            for batch in order.split(batch_size):
+                descent.zero_grad()
+                cross_entropy(linear(features[batch], *classifier), labels[batch]).backward()
+                descent.step()
+            schedule.step()
+        with torch.no_grad():
+            logits = linear(test_features, *classifier)
+    top1 = (logits.argmax(1) == test_labels).double().mean()
+    return ProbeScore(top1.item(), cross_entropy(logits, test_labels).item())

@@ -1,0 +1,42 @@
+"""Ridge regression: what can be read linearly from the embedding of a frozen encoder."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from equiform.functional._arguments import check_number
+
+
+class LinearProbe(NamedTuple):
+    """An affine map from embeddings to targets, of weight (d, k) and bias (k,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Predicted targets, ``(n, d) -> (n, k)`` float64."""
+        return z.to(self.weight.dtype) @ self.weight + self.bias
+
+
+def fit_ridge(z: Tensor, targets: Tensor, *, penalty: float = 1e-6) -> LinearProbe:
+    r"""Ridge regression in float64, :math:`\min \mathrm{mean}_i |W^t z_i + b - y_i|^2 + α |W|^2`.
+
+    Args:
+        z: embeddings, shape ``(n, d)``.
+        targets: y, shape ``(n, k)``.
+        penalty: α, positive; the bias is not penalised.
+    """
+    if z.ndim != 2 or targets.ndim != 2 or len(z) != len(targets) or not len(z):
+        given = f"{tuple(z.shape)} and {tuple(targets.shape)}"
+        raise ValueError(f"fit_ridge needs z (n, d) and targets (n, k), n > 0, got {given}")
+    check_number("penalty", penalty, positive=True)
+    z, targets = z.double(), targets.double()
+    z_mean, y_mean = z.mean(0), targets.mean(0)
+    centred = z - z_mean
+    moment = centred.mT @ centred / len(z)
+    moment.diagonal().add_(penalty)
+    weight = torch.linalg.solve(moment, centred.mT @ (targets - y_mean) / len(z))
+    return LinearProbe(weight, y_mean - z_mean @ weight)

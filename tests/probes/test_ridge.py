@@ -1,0 +1,23 @@
+import pytest
+import torch
+
+from equiform.probes import fit_ridge
+
+
+def test_ridge_solves_its_normal_equations(generator: torch.Generator) -> None:
+    z = torch.randn(30, 4, generator=generator, dtype=torch.float64)
+    y = torch.randn(30, 2, generator=generator, dtype=torch.float64)
+    probe = fit_ridge(z, y, penalty=0.3)
+    residual = probe(z) - y
+    torch.testing.assert_close(residual.mean(0), torch.zeros(2).double())
+    torch.testing.assert_close(
+        z.mT @ residual / 30 + 0.3 * probe.weight, torch.zeros(4, 2).double()
+    )
+
+
+def test_ridge_checks_its_arguments() -> None:
+    with pytest.raises(ValueError, match=r"got \(3, 2\) and \(4, 1\)"):
+        fit_ridge(torch.zeros(3, 2), torch.zeros(4, 1))
+    for penalty in (0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"penalty must be positive and finite, got {penalty}"):
+            fit_ridge(torch.zeros(3, 2), torch.zeros(3, 1), penalty=penalty)
