@@ -11,7 +11,6 @@ import hashlib
 import io
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,12 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from equiform._files import write_bytes
+
 _log = logging.getLogger(__name__)
 
 Arrays = Mapping[str, NDArray[Any]]
+_DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 def cached_arrays(folder: str | os.PathLike[str], key: str, build: Callable[[], Arrays]) -> Arrays:
@@ -33,57 +35,23 @@ def cached_arrays(folder: str | os.PathLike[str], key: str, build: Callable[[], 
     Args:
         folder: where cache files lie; created if absent.
         key: file name, less suffix; must change with whatever the arrays depend on.
-        build: makes the arrays; none may have dtype object.
-
-    Returns:
-        The arrays by name.
-
-    Raises:
-        ValueError: an array of `build` has dtype object.
+        build: makes the arrays by name; one of dtype object raises ValueError.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{key}.cache"
-    with FileLock(folder / f"{key}.lock"):
+    file = Path(folder, f"{key}.cache")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
         if file.exists():
             try:
-                return _decode(file.read_bytes())
+                data = file.read_bytes()
+                digest, payload = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
+                if hashlib.sha256(payload).digest() != digest:
+                    raise ValueError("checksum does not match")
+                with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
+                    return dict(stored)
             except Exception as error:  # whatever numpy and zipfile make of a damaged file
                 _log.warning("cache file %s is damaged (%s); building it again", file, error)
-        arrays = build()
-        write_atomically(file, _encode(arrays))
+        arrays, buffer = build(), io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        payload = buffer.getvalue()
+        write_bytes(file, hashlib.sha256(payload).digest() + payload)
         return arrays
-
-
-def write_atomically(file: Path, data: bytes) -> None:
-    """Write a file such that a reader sees all of it or none, even after a crash.
-
-    Args:
-        file: where to; its folder must exist.
-        data: content.
-    """
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _encode(arrays: Arrays) -> bytes:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    payload = buffer.getvalue()
-    return hashlib.sha256(payload).digest() + payload
-
-
-def _decode(data: bytes) -> Arrays:
-    size = hashlib.sha256().digest_size
-    if hashlib.sha256(data[size:]).digest() != data[:size]:
-        raise ValueError("checksum does not match")
-    with np.load(io.BytesIO(data[size:]), allow_pickle=False) as arrays:
-        return dict(arrays)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
-
-_ENDINGS = (".tar.xz", ".tar.gz", ".tar", ".txz", ".tgz", ".zip")
 
 
 class _NoClustersError(ValueError):
@@ -14,21 +13,15 @@ class _NoClustersError(ValueError):
 
 def find_clusters(path: Path) -> dict[str, int]:
     """Clusters of the index beside a path; none where there is no such file or it has none."""
-    stem = next((path.name[: -len(end)] for end in _ENDINGS if path.name.endswith(end)), path.name)
-    index = path.with_name(f"{stem}_index.csv")
+    stem = re.sub(r"\.(tar(\.[xg]z)?|t[xg]z|zip)$", "", path.name)
     try:
-        return read_clusters(index)
+        return read_clusters(path.with_name(f"{stem}_index.csv"))
     except (FileNotFoundError, _NoClustersError):
         return {}
 
 
 def read_clusters(index: Path) -> dict[str, int]:
-    """Clusters by structure name, from the columns ``id`` and ``cluster`` of a CSV file.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a column is missing, or a cluster is not an integer.
-    """
+    """Clusters by structure name, from the columns ``id`` and ``cluster`` of a CSV file."""
     with index.open(newline="", encoding="utf-8-sig") as stream:
         rows = csv.DictReader(stream)
         if not {"id", "cluster"} <= set(rows.fieldnames or ()):

@@ -21,15 +21,8 @@ from PIL import Image, ImageOps  # noqa: E402
 def decode_images(files: Sequence[Path], *, size: int) -> Tensor:
     """Read JPEG and PNG files, scaled by their shorter side and cropped about the centre.
 
-    Args:
-        files: at least one.
-        size: side of the square, in pixels.
-
-    Returns:
-        (N, 3, size, size) uint8, in the order of `files`.
-
-    Raises:
-        ImageFormatError: a file is damaged, cut short, or absurdly large.
+    Returns (N, 3, size, size) uint8, in the order of `files`; raises ImageFormatError where one is
+    damaged, cut short, or absurdly large.
     """
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel, got {size}")
@@ -40,8 +33,7 @@ def decode_images(files: Sequence[Path], *, size: int) -> Tensor:
 
     # Pillow lets go of the interpreter while it decodes.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(decode, range(len(files))):
-            pass
+        list(pool.map(decode, range(len(files))))
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 

@@ -27,18 +27,17 @@ def read_pickled_dict(data: bytes, *, name: str) -> dict[str, Any]:
         name: what the error calls it.
 
     Returns:
-        Values by key: lists, tuples, dicts, str, bytes, numbers, and uint8 arrays.
-
-    Raises:
-        ImageFormatError: the pickle is damaged, is not of a dict, or names anything else than
-            arrays of uint8.
+        Values by key: lists, tuples, dicts, str, bytes, numbers, and uint8 arrays. Where the
+        pickle is damaged, or holds anything else, ImageFormatError is raised.
     """
     try:
         _check_memo(data)
         value = _Unpickler(io.BytesIO(data), encoding="latin1").load()
         if not isinstance(value, dict):
             raise pickle.UnpicklingError(f"a dict was expected, not {type(value).__name__}")
-        return {_text(key): _plain(entry) for key, entry in value.items()}
+        keys = (key.decode("latin1") if isinstance(key, bytes) else str(key) for key in value)
+        entries = (x.value if isinstance(x, _Array) else x for x in value.values())
+        return dict(zip(keys, entries, strict=True))
     except Exception as error:  # whatever the unpickler makes of a damaged file
         raise ImageFormatError(f"{name}: not a pickle of plain arrays ({error})") from error
 
@@ -101,9 +100,7 @@ class _FromBuffer:
 
     __slots__ = ()
 
-    def __call__(
-        self, content: object, dtype: object, shape: object, order: object, /, *rest: object
-    ) -> _Array:
+    def __call__(self, content: Any, dtype: Any, shape: Any, order: Any, /, *rest: Any) -> _Array:
         array = _Array()
         array.value = _checked_array(shape, dtype, order, content)
         return array
@@ -129,9 +126,7 @@ _STAND_INS = {
 }
 
 
-def _checked_array(
-    shape: object, dtype: object, order: object, content: object
-) -> NDArray[np.uint8]:
+def _checked_array(shape: Any, dtype: Any, order: Any, content: Any) -> NDArray[np.uint8]:
     if isinstance(content, str):  # how encoding="latin1" reads a byte string of Python 2
         content = content.encode("latin1")
     if not isinstance(dtype, _Dtype) or not isinstance(content, bytes | bytearray):
@@ -141,11 +136,3 @@ def _checked_array(
     if order not in ("C", "F"):
         raise pickle.UnpicklingError(f"an array in order {order!r}")
     return np.frombuffer(content, np.uint8).reshape(shape, order=order)
-
-
-def _text(key: object) -> str:
-    return key.decode("latin1") if isinstance(key, bytes) else str(key)
-
-
-def _plain(entry: object) -> object:
-    return entry.value if isinstance(entry, _Array) else entry

@@ -27,23 +27,21 @@ def read_source(
         archive: file name of the archive.
 
     Returns:
-        The content by name; None if no file of these is there.
-
-    Raises:
-        FileNotFoundError: there is nothing at `root`.
-        ImageFormatError: some of the files are there and others are not, or the archive is damaged
-            or unsafe.
+        The content by name; None if no file of these is there. Where some are and others are not,
+        or the archive is damaged or unsafe, ImageFormatError is raised.
     """
     if not root.exists():
         raise FileNotFoundError(f"root={str(root)!r} does not exist")
-    for place in (root, root / folder):
-        found = {name: _mapped(place / name) for name in names if (place / name).is_file()}
-        if found:
-            return _complete(place, names, found)
-    for place in (root, root / archive):
+    found = {}
+    for place in (root, root / folder, root / archive):
         if place.is_file():
             found = _archived(place, folder, names)
-            return _complete(place, names, found) if found else None
+        else:
+            found = {name: _mapped(place / name) for name in names if (place / name).is_file()}
+        if found:
+            if missing := ", ".join(sorted(set(names) - set(found))):
+                raise ImageFormatError(f"{place} lacks {missing}; unpack or download it again")
+            return found
     return None
 
 
@@ -53,25 +51,15 @@ def _mapped(file: Path) -> NDArray[np.uint8]:
 
 
 def _archived(archive: Path, folder: str, names: Collection[str]) -> dict[str, NDArray[np.uint8]]:
-    members = {f"{folder}/{name}": name for name in names}
-
-    def tail(name: str) -> str:
-        return "/".join(PurePosixPath(name).parts[-2:])
+    def wanted(name: str) -> bool:
+        path = PurePosixPath(name)
+        return path.parent.name == folder and path.name in names
 
     try:
         return {
-            members[tail(name)]: np.frombuffer(data, np.uint8)
-            for name, data in iter_files(archive, lambda n: tail(n) in members, limits=_LIMITS)
-            if tail(name) in members
+            PurePosixPath(name).name: np.frombuffer(data, np.uint8)
+            for name, data in iter_files(archive, wanted, limits=_LIMITS)
+            if wanted(name)  # a file that is no archive comes back whatever its name
         }
     except StructureFormatError as error:
         raise ImageFormatError(str(error)) from error
-
-
-def _complete(
-    place: Path, names: Collection[str], found: dict[str, NDArray[np.uint8]]
-) -> dict[str, NDArray[np.uint8]]:
-    missing = sorted(set(names) - set(found))
-    if missing:
-        raise ImageFormatError(f"{place} lacks {', '.join(missing)}; unpack or download it again")
-    return found

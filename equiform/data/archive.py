@@ -15,28 +15,20 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
 
 STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
-_TAR_OPENERS = {
-    ".tar": open,
-    ".tar.gz": gzip.open,
-    ".tgz": gzip.open,
-    ".tar.xz": lzma.open,
-    ".txz": lzma.open,
-}
+_TAR_OPENERS = {(".tar",): open, (".tar.gz", ".tgz"): gzip.open, (".tar.xz", ".txz"): lzma.open}
+# NotImplementedError is of zipfile, for a compression that it lacks.
 _DAMAGED = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    lzma.LZMAError,
-    zlib.error,
-    EOFError,
-    NotImplementedError,  # of zipfile, for a compression that it lacks
+    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error),
+    *(EOFError, NotImplementedError),
 )
+_Files = Iterator[tuple[str, bytes]]
+_Wanted = Callable[[str], bool]
 _CHUNK = 2**20
 _TAR_END = 2 * tarfile.BLOCKSIZE  # zeros at the end of an archive
 
@@ -85,24 +77,17 @@ class _CappedReader:
         self._left -= len(data)
         self.tail = (self.tail + data[-_TAR_END:])[-_TAR_END:]
         if self._left < 0:
-            raise StructureFormatError(
-                f"{self._name}: more than {self._limit} bytes once unpacked; "
-                f"pass larger limits=ReadLimits(...) if you trust it"
-            )
+            raise _too_large(self._name, f"{self._limit} bytes once unpacked")
         return data
 
 
+def _too_large(name: str, limit: str) -> StructureFormatError:
+    remedy = "pass larger limits=ReadLimits(...) if you trust it"
+    return StructureFormatError(f"{name}: more than {limit}; {remedy}")
+
+
 def read_capped(stream: _Readable, *, limit: int, name: str) -> bytes:
-    """Read a stream to its end.
-
-    Args:
-        stream: what to read.
-        limit: most bytes that it may hold.
-        name: what the error calls it.
-
-    Raises:
-        StructureFormatError: it holds more than `limit` bytes.
-    """
+    """Read a stream to its end; raise where it holds more than `limit` bytes, by its `name`."""
     capped = _CappedReader(stream, limit, name)
     return b"".join(iter(lambda: capped.read(_CHUNK), b""))
 
@@ -113,13 +98,9 @@ def gunzip(name: str, data: bytes, *, limit: int) -> bytes:
     The content decides and not the suffix, since browsers and servers unpack ``.gz`` files without
     renaming them.
 
-    Args:
-        name: file name, for the error.
-        data: the file.
-        limit: most bytes that it may unpack to; no more than that is ever held in memory.
-
     Raises:
-        StructureFormatError: the data is damaged, cut short, or unpacks to more than `limit`.
+        StructureFormatError: the data is damaged, cut short, or unpacks to more than `limit` bytes,
+            which are the most that are ever held in memory.
     """
     if not data.startswith(b"\x1f\x8b"):
         return data
@@ -154,7 +135,6 @@ def iter_structure_files(
         a .gz member is not yet unpacked.
 
     Raises:
-        FileNotFoundError: there is nothing at `path`.
         StructureFormatError: an archive is damaged or cut short, exceeds `limits`, or holds a
             member that is a link, a device, encrypted, repeated, or named to land outside the
             folder that it would be unpacked to.
@@ -163,17 +143,14 @@ def iter_structure_files(
 
 
 def iter_files(
-    path: str | os.PathLike[str],
-    wanted: Callable[[str], bool],
-    *,
-    limits: ReadLimits | None = None,
-) -> Iterator[tuple[str, bytes]]:
+    path: str | os.PathLike[str], wanted: _Wanted, *, limits: ReadLimits | None = None
+) -> _Files:
     """As `iter_structure_files`, for the files whose name (with its folders) is `wanted`."""
     path, limits = Path(path), limits or ReadLimits()
     if not path.exists():
         raise FileNotFoundError(f"path={str(path)!r} does not exist")
     name = path.name.lower()
-    open_tar = next((_TAR_OPENERS[end] for end in _TAR_OPENERS if name.endswith(end)), None)
+    open_tar = next((o for ends, o in _TAR_OPENERS.items() if name.endswith(ends)), None)
     if path.is_dir():
         yield from _folder_files(path, wanted, limits)
     elif open_tar is not None:
@@ -186,9 +163,7 @@ def iter_files(
             yield path.name, read_capped(stream, limit=limits.member_bytes, name=path.name)
 
 
-def _sorted_members(
-    archive: str, members: Iterable[tuple[str, bytes]]
-) -> Iterator[tuple[str, bytes]]:
+def _sorted_members(archive: str, members: _Files) -> _Files:
     found: dict[str, bytes] = {}
     try:
         for name, data in members:
@@ -200,9 +175,7 @@ def _sorted_members(
     yield from sorted(found.items())
 
 
-def _folder_files(
-    folder: Path, wanted: Callable[[str], bool], limits: ReadLimits
-) -> Iterator[tuple[str, bytes]]:
+def _folder_files(folder: Path, wanted: _Wanted, limits: ReadLimits) -> _Files:
     # Links are followed to files only: a person put them here, unlike those of an archive.
     names = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     for name in sorted(filter(wanted, names)):
@@ -210,14 +183,11 @@ def _folder_files(
             yield name, read_capped(stream, limit=limits.member_bytes, name=name)
 
 
-def _tar_members(
-    archive: str, stream: _Readable, wanted: Callable[[str], bool], limits: ReadLimits
-) -> Iterator[tuple[str, bytes]]:
+def _tar_members(archive: str, stream: _Readable, wanted: _Wanted, limits: ReadLimits) -> _Files:
     capped = _CappedReader(stream, limits.total_bytes, archive)
     with tarfile.open(fileobj=capped, mode="r|") as tar:  # pyright: ignore[reportCallIssue, reportArgumentType]
         for count, member in enumerate(tar, start=1):
-            _check_count(archive, count, limits)
-            _check_name(archive, member.name)
+            _check_member(archive, count, member.name, limits)
             if not (member.isreg() or member.isdir()) or member.issparse():
                 raise StructureFormatError(
                     f"{archive}: member {member.name!r} is a link, a device or a sparse file"
@@ -234,14 +204,11 @@ def _tar_members(
         raise StructureFormatError(f"{archive}: no end-of-archive mark: cut short?")
 
 
-def _zip_members(
-    path: Path, wanted: Callable[[str], bool], limits: ReadLimits
-) -> Iterator[tuple[str, bytes]]:
+def _zip_members(path: Path, wanted: _Wanted, limits: ReadLimits) -> _Files:
     unpacked = 0
     with zipfile.ZipFile(path) as archive:
         for count, member in enumerate(archive.infolist(), start=1):
-            _check_count(path.name, count, limits)
-            _check_name(path.name, member.filename)
+            _check_member(path.name, count, member.filename, limits)
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or member.flag_bits & 1:
                 raise StructureFormatError(
@@ -255,15 +222,9 @@ def _zip_members(
                 yield member.filename, data
 
 
-def _check_count(archive: str, count: int, limits: ReadLimits) -> None:
+def _check_member(archive: str, count: int, name: str, limits: ReadLimits) -> None:
     if count > limits.members:
-        raise StructureFormatError(
-            f"{archive}: more than {limits.members} members; "
-            f"pass larger limits=ReadLimits(...) if you trust it"
-        )
-
-
-def _check_name(archive: str, name: str) -> None:
+        raise _too_large(archive, f"{limits.members} members")
     # Both conventions are checked, whatever system this runs on: "..\\x" and "C:\\x" too.
     escapes = any(
         kind(name).is_absolute() or kind(name).anchor or ".." in kind(name).parts

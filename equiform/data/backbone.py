@@ -10,7 +10,7 @@ length. Half of the residues are helical, a quarter extended.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,22 +27,14 @@ _CANDIDATES = 6  # torsions tried for a residue before the chain steps back
 _MAX_STEP_BACK = 16  # residues
 
 
-@dataclass(frozen=True)
-class Basin:
-    """A populated region of the Ramachandran plot.
-
-    Attributes:
-        phi, psi: its centre, degrees.
-        spread: standard deviation of either angle, degrees.
-        entry: how often a chain that leaves another basin enters this one.
-        mean_length: of a run of residues in it.
-    """
+class Basin(NamedTuple):
+    """A populated region of the Ramachandran plot; angles are in degrees."""
 
     phi: float
     psi: float
-    spread: float
-    entry: float
-    mean_length: float
+    spread: float  # standard deviation of either angle
+    entry: float  # how often a chain that leaves another basin enters this one
+    mean_length: float  # of a run of residues in it
 
 
 ALPHA = Basin(phi=-63, psi=-43, spread=6, entry=0.15, mean_length=11)
@@ -66,9 +58,6 @@ def place_atom(
         angle: b-c-d, degrees.
         torsion: (...,) a-b-c-d about b-c, degrees; IUPAC sign, 0 is cis.
 
-    Returns:
-        (..., 3), the position of d.
-
     Source: Parsons et al., J. Comput. Chem. 26 (2005) 1063.
     """
     u = torch.nn.functional.normalize(c - b, dim=-1)
@@ -86,29 +75,19 @@ def synthetic_backbones(
     max_residues: int = 150,
     generator: torch.Generator | None = None,
 ) -> list[Tensor]:
-    """Draw synthetic protein backbones.
+    """Draw synthetic protein backbones, `count` tensors (n, 3, 3), float64, ångström.
 
-    Args:
-        count: number of chains.
-        min_residues: lengths are drawn evenly from min_residues to max_residues, both included.
-        max_residues: see min_residues.
-        generator: a CPU generator; its state decides the chains. The default one if None.
-
-    Returns:
-        `count` tensors (n, 3, 3), float64, ångström: for each residue the atoms N, C-alpha and C.
-
-    Raises:
-        ValueError: `count` is under 1, or not 2 <= min_residues <= max_residues.
+    For each residue they hold the atoms N, C-alpha and C. Lengths are even on [min_residues,
+    max_residues]; the state of the generator, on the CPU, decides the chains.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")
     if not 2 <= min_residues <= max_residues:
-        raise ValueError(
-            f"need 2 <= min_residues <= max_residues, got {min_residues} and {max_residues}"
-        )
+        given = f"{min_residues} and {max_residues}"
+        raise ValueError(f"need 2 <= min_residues <= max_residues, got {given}")
     lengths = torch.randint(min_residues, max_residues + 1, (count,), generator=generator)
     growth = _Growth(lengths, generator)
-    while growth.unfinished():
+    while (growth.at < lengths).any():
         growth.step()
     return [atoms[:n].clone() for atoms, n in zip(growth.atoms, lengths.tolist(), strict=True)]
 
@@ -132,12 +111,12 @@ class _Growth:
         self._before = torch.tensor([C_N, 0.0, 0.0], dtype=torch.float64)  # a C before residue 0
         ca = torch.tensor([math.cos(angle), math.sin(angle), 0.0], dtype=torch.float64)
         self.atoms[:, 0, 1] = N_CA * ca
-        self._centres = torch.tensor([(b.phi, b.psi) for b in BASINS], dtype=torch.float64)
-        self._spread = torch.tensor([b.spread for b in BASINS], dtype=torch.float64)
-        self._transition = _transition_matrix()
-
-    def unfinished(self) -> bool:
-        return bool((self.at < self.lengths).any())
+        table = torch.tensor(BASINS, dtype=torch.float64)
+        self._centres, self._spread = table[:, :2], table[:, 2:3]
+        stay, entry = 1 - 1 / table[:, 4], table[:, 3]
+        leave = entry * (1 - torch.eye(len(BASINS), dtype=torch.float64))
+        leave = leave / leave.sum(dim=1, keepdim=True)
+        self._transition = torch.diag(stay) + (1 - stay).unsqueeze(1) * leave
 
     def step(self) -> None:
         chain = torch.nonzero(self.at < self.lengths).squeeze(1)
@@ -154,21 +133,16 @@ class _Growth:
         self.at[chain] = torch.where(clear.any(dim=1), at + 1, (at - back).clamp_min(0))
 
     def _candidates(self, chain: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        shape = (len(chain), _CANDIDATES)
-        weights = self._transition[self._basin[chain, (at - 1).clamp_min(0)]]
-        weights = torch.where(at[:, None] == 0, self._transition.mean(dim=0), weights)
+        shape, before, begins = (len(chain), _CANDIDATES), (at - 1).clamp_min(0), at[:, None] == 0
+        weights = self._transition[self._basin[chain, before]]
+        weights = torch.where(begins, self._transition.mean(dim=0), weights)
         basin = torch.multinomial(weights, _CANDIDATES, replacement=True, generator=self._generator)
         noise = torch.randn(*shape, 3, generator=self._generator, dtype=torch.float64)
-        phi, psi = (
-            self._centres[basin] + self._spread[basin].unsqueeze(-1) * noise[..., :2]
-        ).unbind(-1)
+        phi, psi = (self._centres[basin] + self._spread[basin] * noise[..., :2]).unbind(-1)
         omega = OMEGA + OMEGA_SPREAD * noise[..., 2]
-        previous_c = self.atoms[chain, (at - 1).clamp_min(0), 2]
-        previous_c = torch.where(at[:, None] == 0, self._before, previous_c)
-        c0, n0, ca0 = (
-            x.unsqueeze(1).expand(*shape, 3)
-            for x in (previous_c, self.atoms[chain, at, 0], self.atoms[chain, at, 1])
-        )
+        previous_c = torch.where(begins, self._before, self.atoms[chain, before, 2])
+        placed = (previous_c, *self.atoms[chain, at, :2].unbind(1))
+        c0, n0, ca0 = (x.unsqueeze(1).expand(*shape, 3) for x in placed)
         c = place_atom(c0, n0, ca0, bond=CA_C, angle=N_CA_C, torsion=phi)
         n = place_atom(n0, ca0, c, bond=C_N, angle=CA_C_N, torsion=psi)
         ca = place_atom(ca0, c, n, bond=N_CA, angle=C_N_CA, torsion=omega)
@@ -184,11 +158,3 @@ class _Growth:
         placed = (residue <= at[:, None]).unsqueeze(-1)
         centroid = (earlier * placed).sum(dim=1) / (at + 1).unsqueeze(-1)
         return clear, torch.linalg.vector_norm(ca - centroid.unsqueeze(1), dim=-1)
-
-
-def _transition_matrix() -> Tensor:
-    stay = torch.tensor([1 - 1 / basin.mean_length for basin in BASINS], dtype=torch.float64)
-    entry = torch.tensor([basin.entry for basin in BASINS], dtype=torch.float64)
-    leave = entry.expand(len(BASINS), -1) * (1 - torch.eye(len(BASINS), dtype=torch.float64))
-    leave = leave / leave.sum(dim=1, keepdim=True)
-    return torch.diag(stay) + (1 - stay).unsqueeze(1) * leave

@@ -7,11 +7,10 @@ https://www.cs.toronto.edu/~kriz/cifar.html.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,23 +26,19 @@ _Bytes = NDArray[np.uint8]
 _Batch = tuple[_Bytes, NDArray[np.int64]]  # images (N, 3072), labels (N,)
 
 
-@dataclass(frozen=True)
-class _Layout:
+class _Layout(NamedTuple):
     """One way in which a set is distributed: names of files, and how to read them."""
 
     folder: str
     archive: str
-    train: tuple[str, ...]
-    test: tuple[str, ...]
+    batches: tuple[str, ...]
     meta: str
     read_batch: Callable[[str, _Bytes], _Batch]
     read_classes: Callable[[str, _Bytes], tuple[str, ...]]
 
 
 def load_cifar10(root: str | os.PathLike[str], *, train: bool) -> ImageSet:
-    """Read CIFAR-10, in either of its layouts.
-
-    Sets of other lengths in the same layouts are read too.
+    """Read CIFAR-10, or a set of another length, in either of its layouts.
 
     Args:
         root: the folder of the batches, or one that holds ``cifar-10-batches-bin``,
@@ -55,12 +50,12 @@ def load_cifar10(root: str | os.PathLike[str], *, train: bool) -> ImageSet:
         FileNotFoundError: none of these is there.
         ImageFormatError: a file is missing, damaged, or not in the layout.
     """
+    batches = [f"data_batch_{i}" for i in range(1, 6)] if train else ["test_batch"]
     layouts = (
         _Layout(
             folder="cifar-10-batches-bin",
             archive="cifar-10-binary.tar.gz",
-            train=tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
-            test=("test_batch.bin",),
+            batches=tuple(f"{name}.bin" for name in batches),
             meta="batches.meta.txt",
             read_batch=partial(_binary_batch, label_bytes=1, column=0),
             read_classes=_listed_classes,
@@ -68,14 +63,13 @@ def load_cifar10(root: str | os.PathLike[str], *, train: bool) -> ImageSet:
         _Layout(
             folder="cifar-10-batches-py",
             archive="cifar-10-python.tar.gz",
-            train=tuple(f"data_batch_{i}" for i in range(1, 6)),
-            test=("test_batch",),
+            batches=tuple(batches),
             meta="batches.meta",
             read_batch=partial(_pickled_batch, key="labels"),
             read_classes=partial(_pickled_classes, key="label_names"),
         ),
     )
-    return _load(Path(root), layouts, train=train, classes=10, remote="CIFAR10_ARCHIVE")
+    return _load(Path(root), layouts, classes=10, remote="CIFAR10_ARCHIVE")
 
 
 def load_cifar100(root: str | os.PathLike[str], *, train: bool, coarse: bool = False) -> ImageSet:
@@ -85,18 +79,13 @@ def load_cifar100(root: str | os.PathLike[str], *, train: bool, coarse: bool = F
         root: as for `load_cifar10`, with ``cifar-100-binary`` and ``cifar-100-python``.
         train: the training set, or the test set.
         coarse: label by the 20 superclasses, not the 100 classes.
-
-    Raises:
-        FileNotFoundError: none of these is there.
-        ImageFormatError: a file is missing, damaged, or not in the layout.
     """
-    kind = "coarse" if coarse else "fine"
+    split, kind = "train" if train else "test", "coarse" if coarse else "fine"
     layouts = (
         _Layout(
             folder="cifar-100-binary",
             archive="cifar-100-binary.tar.gz",
-            train=("train.bin",),
-            test=("test.bin",),
+            batches=(f"{split}.bin",),
             meta=f"{kind}_label_names.txt",
             read_batch=partial(_binary_batch, label_bytes=2, column=0 if coarse else 1),
             read_classes=_listed_classes,
@@ -104,34 +93,37 @@ def load_cifar100(root: str | os.PathLike[str], *, train: bool, coarse: bool = F
         _Layout(
             folder="cifar-100-python",
             archive="cifar-100-python.tar.gz",
-            train=("train",),
-            test=("test",),
+            batches=(split,),
             meta="meta",
             read_batch=partial(_pickled_batch, key=f"{kind}_labels"),
             read_classes=partial(_pickled_classes, key=f"{kind}_label_names"),
         ),
     )
-    classes = 20 if coarse else 100
-    return _load(Path(root), layouts, train=train, classes=classes, remote="CIFAR100_ARCHIVE")
+    return _load(Path(root), layouts, classes=20 if coarse else 100, remote="CIFAR100_ARCHIVE")
 
 
-def _load(
-    root: Path, layouts: Sequence[_Layout], *, train: bool, classes: int, remote: str
-) -> ImageSet:
+def _load(root: Path, layouts: Sequence[_Layout], *, classes: int, remote: str) -> ImageSet:
     for layout in layouts:
-        batches = layout.train if train else layout.test
-        names = (*batches, layout.meta)
+        meta, names = layout.meta, (*layout.batches, layout.meta)
         found = read_source(root, names, folder=layout.folder, archive=layout.archive)
         if found is None:
             continue
-        names_of_classes = layout.read_classes(layout.meta, found[layout.meta])
-        if len(names_of_classes) != classes:
-            raise ImageFormatError(
-                f"{layout.meta}: {classes} classes were expected, not {len(names_of_classes)}"
-            )
-        return _joined(
-            ((name, layout.read_batch(name, found[name])) for name in batches), names_of_classes
-        )
+        labelled = layout.read_classes(meta, found[meta])
+        if len(labelled) != classes:
+            raise ImageFormatError(f"{meta}: {classes} classes were expected, not {len(labelled)}")
+        images, labels = [], []
+        for name in layout.batches:
+            of_batch, numbers = layout.read_batch(name, found[name])
+            if not len(of_batch) or len(of_batch) != len(numbers):
+                raise ImageFormatError(f"{name}: {len(of_batch)} images and {len(numbers)} labels")
+            low, high = numbers.min(), numbers.max()
+            if low < 0 or high >= classes:
+                expected = f"0..{classes - 1}, got {low}..{high}"
+                raise ImageFormatError(f"{name}: labels must be in {expected}")
+            images.append(of_batch)
+            labels.append(numbers)
+        pixels, numbers = (torch.from_numpy(np.concatenate(x)) for x in (images, labels))
+        return ImageSet(pixels.view(-1, 3, _SIZE, _SIZE), numbers, labelled)
     places = ", ".join(place for layout in layouts for place in (layout.folder, layout.archive))
     raise FileNotFoundError(
         f"root={str(root)!r} holds none of {places}; download one with "
@@ -139,28 +131,11 @@ def _load(
     )
 
 
-def _joined(batches: Iterable[tuple[str, _Batch]], classes: tuple[str, ...]) -> ImageSet:
-    all_images, all_labels = [], []
-    for name, (images, labels) in batches:
-        if not len(images) or len(images) != len(labels):
-            raise ImageFormatError(f"{name}: {len(images)} images and {len(labels)} labels")
-        if labels.min() < 0 or labels.max() >= len(classes):
-            raise ImageFormatError(
-                f"{name}: labels must be in 0..{len(classes) - 1}, "
-                f"got {labels.min()}..{labels.max()}"
-            )
-        all_images.append(images)
-        all_labels.append(labels)
-    images = np.concatenate(all_images).reshape(-1, 3, _SIZE, _SIZE)
-    return ImageSet(torch.from_numpy(images), torch.from_numpy(np.concatenate(all_labels)), classes)
-
-
 def _binary_batch(name: str, data: _Bytes, *, label_bytes: int, column: int) -> _Batch:
     row = label_bytes + _BYTES
     if len(data) % row:
-        raise ImageFormatError(
-            f"{name}: its size must be a multiple of {row} bytes, got {len(data)}: cut short?"
-        )
+        size = f"a multiple of {row} bytes, got {len(data)}"
+        raise ImageFormatError(f"{name}: its size must be {size}: cut short?")
     rows = data.reshape(-1, row)
     return rows[:, label_bytes:], rows[:, column].astype(np.int64)
 

@@ -22,10 +22,7 @@ _SPLITS = {"train": "trnid", "validation": "valid", "test": "tstid"}
 
 
 def load_flowers102(
-    root: str | os.PathLike[str],
-    *,
-    split: Literal["train", "validation", "test"],
-    size: int,
+    root: str | os.PathLike[str], *, split: Literal["train", "validation", "test"], size: int
 ) -> ImageSet:
     """Read ``root/jpg/image_00001.jpg``, … with ``root/imagelabels.mat`` and ``root/setid.mat``.
 
@@ -36,25 +33,21 @@ def load_flowers102(
         size: side of the images in pixels, reached as in `load_image_folder`.
 
     Returns:
-        The images. The data set numbers its classes, and so their names are "1" … "102".
-
-    Raises:
-        FileNotFoundError: a .mat file is not there.
-        ImageFormatError: an image or a .mat file is missing, damaged, or not as said.
+        The images. The data set numbers its classes, and so their names are "1" … "102". Where an
+        image is missing, or a file damaged or not as said, ImageFormatError is raised.
     """
     if split not in _SPLITS:
         raise ValueError(f'split must be "train", "validation" or "test", got {split!r}')
     root = Path(root)
     labels = _vector(root / "imagelabels.mat", "labels")
     ids = _vector(root / "setid.mat", _SPLITS[split])
-    if ids.min() < 1 or ids.max() > len(labels):
-        raise ImageFormatError(
-            f"setid.mat: ids must be in 1..{len(labels)}, got {ids.min()}..{ids.max()}"
-        )
+    low, high, top = ids.min(), ids.max(), len(labels)
+    if low < 1 or high > top:
+        raise ImageFormatError(f"setid.mat: ids must be in 1..{top}, got {low}..{high}")
     if labels.min() < 1:
         raise ImageFormatError(f"imagelabels.mat: labels must be from 1, got {labels.min()}")
     images = decode_images([root / "jpg" / f"image_{i:05d}.jpg" for i in ids], size=size)
-    classes = tuple(str(i) for i in range(1, int(labels.max()) + 1))
+    classes = tuple(map(str, range(1, int(labels.max()) + 1)))
     return ImageSet(images, torch.from_numpy(labels[ids - 1] - 1), classes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -43,9 +44,7 @@ def load_image_folder(
         classes: subfolders to read, in the order of the labels; all, sorted, by default.
         cache: folder to keep the pixels in; they are decoded again when a file changes.
 
-    Raises:
-        FileNotFoundError: there is no folder at `root`, or none of one of the `classes`.
-        ImageFormatError: an image is damaged, or there is none of some class.
+    Raises ImageFormatError where an image is damaged, or there is none of some class.
     """
     root = Path(root)
     if not root.is_dir():
@@ -54,34 +53,27 @@ def load_image_folder(
         classes = sorted(folder.name for folder in root.iterdir() if folder.is_dir())
     if not classes:
         raise ImageFormatError(f"{root} has no subfolders, one for each class")
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = _images(root, name)
-        files += found
-        labels += [label] * len(found)
+    of_class = []
+    for name in classes:
+        if not (folder := root / name).is_dir():
+            raise FileNotFoundError(f"classes names {name!r}, which is not a folder of {root}")
+        found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES)
+        if not found:
+            raise ImageFormatError(f"{folder} holds no {', '.join(_SUFFIXES)} file")
+        of_class.append(found)
+    files = list(chain.from_iterable(of_class))
+    labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([*map(len, of_class)]))
 
     def build() -> Arrays:
         return {"images": decode_images(files, size=size).numpy()}
 
     arrays = build() if cache is None else cached_arrays(cache, _key(root, files, size), build)
-    return ImageSet(torch.from_numpy(arrays["images"]), torch.tensor(labels), tuple(classes))
-
-
-def _images(root: Path, name: str) -> list[Path]:
-    folder = root / name
-    if not folder.is_dir():
-        raise FileNotFoundError(f"classes names {name!r}, which is not a folder of {root}")
-    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES)
-    if not found:
-        raise ImageFormatError(f"{folder} holds no {', '.join(_SUFFIXES)} file")
-    return found
+    return ImageSet(torch.from_numpy(arrays["images"]), labels, tuple(classes))
 
 
 def _key(root: Path, files: Sequence[Path], size: int) -> str:
     digest = hashlib.sha256(f"{_READER_VERSION} {PIL.__version__} {size}".encode())
     for file in files:
-        stat = file.stat()
-        name = file.relative_to(root).as_posix()
+        name, stat = file.relative_to(root).as_posix(), file.stat()
         digest.update(f"\0{name}\0{stat.st_size}\0{stat.st_mtime_ns}".encode())
     return f"images-{digest.hexdigest()}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 _CHUNK = 1024  # images that are resized at once, in floating point
 
@@ -27,9 +28,6 @@ class ImageSet:
         labels: (N,) int64, positions in `classes`.
         classes: their names.
         factors: what else is known of each image, by name; (N, ...) each.
-
-    Raises:
-        ValueError: shapes, dtypes or devices are not as said, or a label has no class.
     """
 
     images: Tensor
@@ -50,48 +48,35 @@ class ImageSet:
             raise ValueError(f"labels must be int64, got {labels.dtype}; convert with .long()")
         for name, values in {"labels": labels, **self.factors}.items():
             if values.shape[:1] != images.shape[:1]:
-                raise ValueError(
-                    f"{name} must have one row for each of {len(images)} images, got shape "
-                    f"{tuple(values.shape)}"
-                )
+                n, shape = len(images), tuple(values.shape)
+                raise ValueError(f"{name} must have one row for each of {n} images, got {shape}")
             if values.device != images.device:
-                raise ValueError(
-                    f"{name} must be on the device of images, {images.device}, got {values.device}"
-                )
+                devices = f"{images.device}, got {values.device}"
+                raise ValueError(f"{name} must be on the device of images, {devices}")
         if labels.ndim != 1:
             raise ValueError(f"labels must have one dimension, got shape {tuple(labels.shape)}")
-        low, high = (int(value) for value in labels.aminmax())
-        if low < 0 or high >= len(self.classes):
-            raise ValueError(
-                f"labels must be in 0..{len(self.classes) - 1}, the positions in classes, "
-                f"got {low}..{high}"
-            )
+        low, high, top = int(labels.min()), int(labels.max()), len(self.classes) - 1
+        if low < 0 or high > top:
+            raise ValueError(f"labels must be in 0..{top}, places in classes, got {low}..{high}")
 
     def __len__(self) -> int:
         return len(self.images)
 
     def to(self, device: torch.device | str) -> ImageSet:
         """The same images on a device."""
-        factors = {name: values.to(device) for name, values in self.factors.items()}
-        return ImageSet(self.images.to(device), self.labels.to(device), self.classes, factors)
+        return self._each(lambda values: values.to(device))
 
     def subset(self, indices: Tensor | Sequence[int]) -> ImageSet:
-        """Some of the images, with all classes kept.
-
-        Args:
-            indices: positions, in the order wanted, or a mask of bool, (N,).
-
-        Raises:
-            ValueError: `indices` is empty, or neither integer nor bool.
-        """
+        """Some of the images, by one or more positions or a mask (N,); all classes are kept."""
         chosen = torch.as_tensor(indices, device=self.images.device)
         if not chosen.numel() or chosen.is_floating_point():
-            raise ValueError(
-                f"indices must be one or more integers, or a mask, got {chosen.dtype} of shape "
-                f"{tuple(chosen.shape)}"
-            )
-        factors = {name: values[chosen] for name, values in self.factors.items()}
-        return ImageSet(self.images[chosen], self.labels[chosen], self.classes, factors)
+            given = f"{chosen.dtype} of shape {tuple(chosen.shape)}"
+            raise ValueError(f"indices must be one or more integers, or a mask, got {given}")
+        return self._each(lambda values: values[chosen])
+
+    def _each(self, function: Callable[[Tensor], Tensor]) -> ImageSet:
+        factors = {name: function(values) for name, values in self.factors.items()}
+        return ImageSet(function(self.images), function(self.labels), self.classes, factors)
 
     def split(self, fraction: float, *, seed: int) -> tuple[ImageSet, ImageSet]:
         """Hold a part out, the same share of every class.
@@ -104,10 +89,7 @@ class ImageSet:
             seed: of the draw.
 
         Returns:
-            What is kept, and what is held out, either in the order of this set.
-
-        Raises:
-            ValueError: one of the two would be empty.
+            What is kept, and what is held out, either in the order of this set; not empty.
         """
         if not 0 < fraction < 1:
             raise ValueError(f"fraction must be between 0 and 1, got {fraction}")
@@ -120,10 +102,8 @@ class ImageSet:
         held_out = rank < (fraction * sizes.double()).round()[labels]
         count = int(held_out.sum())
         if not 0 < count < len(self):
-            raise ValueError(
-                f"fraction={fraction} holds out {count} of {len(self)} images; choose one that "
-                "leaves both parts some"
-            )
+            part = f"fraction={fraction} holds out {count} of {len(self)} images"
+            raise ValueError(f"{part}; choose one that leaves both parts some")
         return self.subset(~held_out), self.subset(held_out)
 
     def resize(self, size: int) -> ImageSet:
@@ -131,15 +111,10 @@ class ImageSet:
         return ImageSet(resize(self.images, size), self.labels, self.classes, self.factors)
 
     def mean_std(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (over N, not N - 1) of each channel, in units of white.
-
-        Returns:
-            Two tensors (3,) float32, on the device of the images; white is 1.
-        """
+        """Mean and standard deviation (over N, not N - 1) of channels, (3,) each; white is 1."""
         # Counts are exact, and take less memory than the images in floating point.
-        counts = torch.stack(
-            [channel.flatten().bincount(minlength=256) for channel in self.images.unbind(1)]
-        ).double()
+        channels = self.images.unbind(1)
+        counts = torch.stack([c.flatten().bincount(minlength=256) for c in channels]).double()
         values = torch.arange(256, device=counts.device).double() / 255
         weights = counts / counts.sum(dim=1, keepdim=True)
         mean = weights @ values
@@ -153,12 +128,9 @@ def resize(images: Tensor, size: int) -> Tensor:
         raise ValueError(f"size must be at least 1 pixel, got {size}")
     if images.shape[-2:] == (size, size):
         return images
-    return torch.cat([_interpolate(chunk, size) for chunk in images.split(_CHUNK)])
-
-
-def _interpolate(images: Tensor, size: int) -> Tensor:
     # In floating point: the interpolation of bytes that torch has differs from device to device.
-    resized = torch.nn.functional.interpolate(
-        images.float(), size=(size, size), mode="bilinear", antialias=True
+    chunks = (
+        interpolate(chunk.float(), (size, size), mode="bilinear", antialias=True)
+        for chunk in images.split(_CHUNK)
     )
-    return resized.round_().clamp_(0, 255).to(torch.uint8)
+    return torch.cat([chunk.round_().clamp_(0, 255).to(torch.uint8) for chunk in chunks])

@@ -2,51 +2,60 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 import math
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from equiform._extras import require
 from equiform.data._cache import Arrays, cached_arrays
 from equiform.data._clusters import find_clusters, read_clusters
-from equiform.data.archive import ReadLimits, StructureFormatError, iter_structure_files
+from equiform.data.archive import (
+    ReadLimits,
+    StructureFormatError,
+    iter_structure_files,
+    structure_stem,
+)
 from equiform.data.backbone import synthetic_backbones
-from equiform.data.structure import READER_VERSION, CalphaTrace, parse_calpha
+from equiform.data.structure import READER_VERSION, parse_calpha
 
 require("torch_geometric", extra="proteins")
-from torch_geometric.data import Data, InMemoryDataset  # noqa: E402
+from torch_geometric.data import Data, Dataset  # noqa: E402
 
 _log = logging.getLogger(__name__)
 
 UNKNOWN_CLUSTER = -1
 
 
-@dataclass(frozen=True)
-class ProteinCloud:
-    """What a `ProteinDataset` is made of.
+def protein_item(name: str, coordinates: Tensor, cluster: int = UNKNOWN_CLUSTER) -> Data:
+    """The item of a `ProteinDataset` that is made of one cloud.
 
-    Attributes:
+    Args:
         name: of the structure.
-        coordinates: (n, 3), ångström; at least two different points.
+        coordinates: (n, 3), ångström, finite; at least two different points.
         cluster: of similar sequences; -1 if unknown.
     """
+    centred = coordinates - coordinates.mean(dim=0)
+    scale = centred.square().sum(dim=1).mean().sqrt()
+    if not (scale.isfinite() and scale > 0):
+        radius = f"cloud {name!r} has RMS radius {float(scale)}"
+        raise ValueError(f"{radius}; it needs finite coordinates and two different points")
+    pos, scale = (centred / scale).float(), scale.float().reshape(1)
+    return Data(pos=pos, scale=scale, name=name, cluster=torch.tensor([cluster]))
 
-    name: str
-    coordinates: Tensor
-    cluster: int = UNKNOWN_CLUSTER
 
-
-class ProteinDataset(InMemoryDataset):
+class ProteinDataset(Dataset):
     """C-alpha clouds of proteins, centred at their centroid and scaled to RMS radius 1.
 
     Each item is a ``torch_geometric.data.Data`` of n residues with
@@ -56,42 +65,48 @@ class ProteinDataset(InMemoryDataset):
     * ``name``: file name without suffixes;
     * ``cluster``: (1,) int64, the cluster of similar sequences, -1 if unknown.
 
-    Build one with `from_path` or `synthetic`, or from clouds of your own. Indexing with a slice or
-    a list of positions gives a dataset of those items, and a ``torch_geometric.loader.DataLoader``
-    batches them.
+    Build one with `from_path` or `synthetic`, or from clouds of your own, each by `protein_item`.
+    Indexing with a slice or a list of positions gives a dataset of those items, and a
+    ``torch_geometric.loader.DataLoader`` batches them.
 
     Args:
-        clouds: at least one.
+        items: at least one; they are held in memory.
         skipped: the reason for each file that was left out, by name; kept as an attribute.
         transform: applied to each item on access, as in PyG.
-
-    Raises:
-        ValueError: there is no cloud, or one has no extent or is not finite.
     """
 
     def __init__(
         self,
-        clouds: Iterable[ProteinCloud],
+        items: Iterable[Data],
         *,
         skipped: Mapping[str, str] | None = None,
         transform: Callable[[Data], Data] | None = None,
     ) -> None:
-        # PyG's own processed files are pickles, so none are declared: everything is in memory.
+        # PyG's own processed files are pickles, so none are declared.
         super().__init__(root=None, transform=transform)
         self.skipped = dict(skipped or {})
-        items = [_to_data(cloud) for cloud in clouds]
-        if not items:
+        self._items = list(items)
+        for item in self._items:
+            if not isinstance(item, Data) or "scale" not in item:
+                raise TypeError(f"items must be made by protein_item, got {item!r}")
+        if not self._items:
             raise ValueError(
                 f"ProteinDataset needs at least one structure; {len(self.skipped)} were skipped"
                 + "".join(f"\n  {name}: {why}" for name, why in list(self.skipped.items())[:5])
             )
-        self.data, self.slices = self.collate(items)
+
+    def len(self) -> int:
+        """Number of items, whichever of them indexing left; ``len(dataset)`` counts those."""
+        return len(self._items)
+
+    def get(self, idx: int) -> Data:
+        """A shallow copy of an item, before `transform`."""
+        return copy.copy(self._items[idx])
 
     @property
     def clusters(self) -> Tensor:
         """(len,) int64, the cluster of each item; -1 where unknown."""
-        assert isinstance(self._data, Data)
-        return self._data["cluster"][list(self.indices())]
+        return torch.cat([self._items[i]["cluster"] for i in self.indices()])
 
     @classmethod
     def from_path(
@@ -114,51 +129,47 @@ class ProteinDataset(InMemoryDataset):
                 by default ``<stem>_index.csv`` beside `path`, where there is one.
             cache: a folder to keep what was parsed in. It is used again for the same content and
                 reader, whatever the other arguments; processes that start together parse once.
-            min_residues: shorter structures are skipped; at least 2, as one point has no scale.
-            max_residues: longer structures are skipped.
+            min_residues, max_residues: shorter or longer structures are skipped; at least 2, as one
+                point has no scale.
             on_error: whether a file that cannot be read is logged and skipped, or raised for.
             limits: how much untrusted files may unpack to.
-            transform: applied to each item on access, as in PyG.
-
-        Returns:
-            The dataset, in the order of file names.
+            transform: of the dataset, which is in the order of file names.
 
         Raises:
-            FileNotFoundError: there is nothing at `path`, or at `index` where given.
             StructureFormatError: an archive is damaged or hostile; with ``on_error="raise"`` also
                 for the first file that cannot be read.
-            ValueError: an argument is out of range, the index has no such columns, or no structure
-                is left.
+            ValueError: the index has no such columns, or no structure is left.
         """
         if on_error not in ("skip", "raise"):
             raise ValueError(f'on_error must be "skip" or "raise", got {on_error!r}')
         if min_residues < 2:
             raise ValueError(f"min_residues must be at least 2, got {min_residues}")
         limits = limits or ReadLimits()
-        clusters = read_clusters(Path(index)) if index is not None else find_clusters(Path(path))
+        clusters = find_clusters(Path(path)) if index is None else read_clusters(Path(index))
         if cache is None:
             arrays = _parse(path, limits)
         else:
             arrays = cached_arrays(cache, _cache_key(path, limits), lambda: _parse(path, limits))
-        skipped = dict(zip(arrays["bad"].tolist(), arrays["reasons"].tolist(), strict=True))
-        if skipped and on_error == "raise":
-            raise StructureFormatError(next(iter(skipped.values())))
-        clouds: list[ProteinCloud] = []
-        for file, name, points in zip(
-            arrays["files"].tolist(),
-            arrays["names"].tolist(),
-            np.split(arrays["coordinates"], np.cumsum(arrays["lengths"]))[:-1],
-            strict=True,
-        ):
-            if len(points) < min_residues:
-                skipped[file] = f"{file}: {len(points)} residues, min_residues={min_residues}"
-            elif max_residues is not None and len(points) > max_residues:
-                skipped[file] = f"{file}: {len(points)} residues, max_residues={max_residues}"
+        items, skipped = list[Data](), dict[str, str]()
+        for i, file in enumerate(arrays["files"].tolist()):
+            found, name = arrays[str(i)], structure_stem(file) or file
+            if not found.ndim:
+                if on_error == "raise":
+                    raise StructureFormatError(str(found))
+                skipped[file] = str(found)
+            elif len(found) < min_residues:
+                skipped[file] = f"{file}: {len(found)} residues, min_residues={min_residues}"
+            elif max_residues is not None and len(found) > max_residues:
+                skipped[file] = f"{file}: {len(found)} residues, max_residues={max_residues}"
             else:
                 cluster = clusters.get(name, UNKNOWN_CLUSTER)
-                clouds.append(ProteinCloud(name, torch.from_numpy(points), cluster))
-        _report(skipped, read=len(clouds), source=Path(path).name)
-        return cls(clouds, skipped=skipped, transform=transform)
+                items.append(protein_item(name, torch.from_numpy(found), cluster))
+        for reason in skipped.values():
+            _log.info("skipped %s", reason)
+        if skipped:
+            counts = f"{Path(path).name}: {len(items)} structures read, {len(skipped)} skipped"
+            _log.warning("%s; reasons at level INFO and in `skipped`", counts)
+        return cls(items, skipped=skipped, transform=transform)
 
     @classmethod
     def synthetic(
@@ -170,32 +181,17 @@ class ProteinDataset(InMemoryDataset):
         max_residues: int = 150,
         transform: Callable[[Data], Data] | None = None,
     ) -> Self:
-        """Synthetic chains, for where no real ones are at hand; see `synthetic_backbones`.
+        """Chains of `synthetic_backbones`, ``synthetic-0`` and on, each a cluster of its own.
 
-        Args:
-            count: number of chains.
-            seed: the same seed gives the same chains on the same machine.
-            min_residues: length of the shortest chain.
-            max_residues: length of the longest chain.
-            transform: applied to each item on access, as in PyG.
-
-        Returns:
-            The dataset, with chains named ``synthetic-0`` and on, each a cluster of its own.
-
-        Raises:
-            ValueError: `count` is under 1, or the lengths are out of order or under 2.
+        The same seed gives the same chains on the same machine.
         """
+        generator = torch.Generator().manual_seed(seed)
         backbones = synthetic_backbones(
-            count,
-            min_residues=min_residues,
-            max_residues=max_residues,
-            generator=torch.Generator().manual_seed(seed),
+            count, min_residues=min_residues, max_residues=max_residues, generator=generator
         )
-        clouds = (
-            ProteinCloud(f"synthetic-{i}", atoms[:, 1], cluster=i)
-            for i, atoms in enumerate(backbones)
-        )
-        return cls(clouds, transform=transform)
+        chains = (atoms[:, 1] for atoms in backbones)
+        items = (protein_item(f"synthetic-{i}", chain, i) for i, chain in enumerate(chains))
+        return cls(items, transform=transform)
 
     def split_by_cluster(self, fractions: Sequence[float], *, seed: int = 0) -> tuple[Self, ...]:
         """Split such that no cluster of similar sequences is on two sides.
@@ -209,18 +205,13 @@ class ProteinDataset(InMemoryDataset):
             seed: draws the order of clusters of equal size; the same seed gives the same split.
 
         Returns:
-            A dataset for each fraction; each item is in exactly one.
-
-        Raises:
-            ValueError: `fractions` is not as said, or a side would be empty.
+            A dataset for each fraction, none empty; each item is in exactly one.
         """
         if min(fractions, default=0) <= 0 or not math.isclose(sum(fractions), 1.0):
             raise ValueError(f"fractions must be positive and add up to 1, got {fractions}")
-        members: dict[tuple[int, int], list[int]] = {}
-        clusters = self.clusters.tolist()
+        members, clusters = defaultdict[tuple[int, int], list[int]](list), self.clusters.tolist()
         for position, cluster in enumerate(clusters):
-            alone = position if cluster == UNKNOWN_CLUSTER else -1
-            members.setdefault((cluster, alone), []).append(position)
+            members[cluster, position if cluster == UNKNOWN_CLUSTER else -1].append(position)
         if unknown := clusters.count(UNKNOWN_CLUSTER):
             _log.warning("%d of %d chains have no cluster: split one by one", unknown, len(self))
         groups = list(members.values())
@@ -232,48 +223,24 @@ class ProteinDataset(InMemoryDataset):
             sides[side] += group
             room[side] -= len(group)
         if not all(sides):
-            raise ValueError(
-                f"fractions={fractions} leave a side of {len(self)} items in {len(groups)} "
-                f"clusters empty; use fewer or larger fractions"
-            )
+            of = f"{len(self)} items in {len(groups)} clusters"
+            raise ValueError(f"fractions={fractions} leave a side of {of} empty; use larger ones")
         return tuple(cast(Self, self[sorted(side)]) for side in sides)
 
 
-def _to_data(cloud: ProteinCloud) -> Data:
-    centred = cloud.coordinates - cloud.coordinates.mean(dim=0)
-    scale = centred.square().sum(dim=1).mean().sqrt()
-    if not (scale.isfinite() and scale > 0):
-        raise ValueError(
-            f"cloud {cloud.name!r} has RMS radius {float(scale)}; it needs finite coordinates and "
-            f"two different points"
-        )
-    return Data(
-        pos=(centred / scale).float(),
-        scale=scale.float().reshape(1),
-        name=cloud.name,
-        cluster=torch.tensor([cloud.cluster]),
-    )
-
-
 def _parse(path: str | os.PathLike[str], limits: ReadLimits) -> Arrays:
-    """All structures of a path as flat arrays, which a cache holds without pickling."""
-    files: list[str] = []
-    traces: list[CalphaTrace] = []
-    bad: dict[str, str] = {}
+    """Names of the ``files`` of a path, and by their position the coordinates of each structure.
+
+    Where a file cannot be read, a string without dimensions says why.
+    """
+    found: dict[str, NDArray[Any]] = {}
     for file, data in iter_structure_files(path, limits=limits):
         try:
-            traces.append(parse_calpha(file, data, limits=limits))
-            files.append(file)
+            found[file] = parse_calpha(file, data, limits=limits).coordinates
         except StructureFormatError as error:
-            bad[file] = str(error)
-    return {
-        "files": np.array(files, dtype=str),
-        "names": np.array([trace.name for trace in traces], dtype=str),
-        "lengths": np.array([len(trace) for trace in traces], dtype=np.int64),
-        "coordinates": np.concatenate([np.empty((0, 3)), *(t.coordinates for t in traces)]),
-        "bad": np.array(list(bad), dtype=str),
-        "reasons": np.array(list(bad.values()), dtype=str),
-    }
+            found[file] = np.array(str(error))
+    by_position = {str(i): array for i, array in enumerate(found.values())}
+    return {"files": np.array(list(found), dtype=str), **by_position}
 
 
 def _cache_key(path: str | os.PathLike[str], limits: ReadLimits) -> str:
@@ -283,15 +250,3 @@ def _cache_key(path: str | os.PathLike[str], limits: ReadLimits) -> str:
         digest.update(f"{len(file)} {file} {len(data)} ".encode(errors="surrogateescape"))
         digest.update(data)
     return digest.hexdigest()
-
-
-def _report(skipped: Mapping[str, str], *, read: int, source: str) -> None:
-    for reason in skipped.values():
-        _log.info("skipped %s", reason)
-    if skipped:
-        _log.warning(
-            "%s: %d structures read, %d skipped; reasons at level INFO and in `skipped`",
-            source,
-            read,
-            len(skipped),
-        )

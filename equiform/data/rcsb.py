@@ -7,21 +7,20 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 from equiform._extras import require
-from equiform.data._cache import write_atomically
+from equiform._files import write_bytes, write_text
 from equiform.data.archive import ReadLimits, StructureFormatError, gunzip
 
 require("requests", extra="proteins")
 import requests  # noqa: E402
 from filelock import FileLock  # noqa: E402
 
-from equiform.data._download import CHUNK, TIMEOUT, DownloadError, secure_session  # noqa: E402
+from equiform.data._download import CHUNK, DownloadError, get, secure_session  # noqa: E402
 
 _log = logging.getLogger(__name__)
 
@@ -54,35 +53,35 @@ def download_entries(
     Args:
         ids: PDB entry ids, such as "1CRN"; case and repetition do not matter.
         folder: where to; created if absent. `ProteinDataset.from_path` reads it.
-        base_url: server of ``<ID>.cif.gz`` files. https, always verified; http for a loopback
-            address only.
+        base_url: https, always verified; http for a loopback address only.
         requests_per_second: upper bound, to be polite.
         on_error: whether an entry that the server does not have is logged and skipped, or raised
-            for. A server that cannot be reached is always raised for.
+            for.
         limits: how much an entry may take, unpacked.
 
     Returns:
-        The files, sorted by name.
-
-    Raises:
-        DownloadError: the server cannot be reached; with ``on_error="raise"`` also for the first
-            entry that cannot be had.
-        ValueError: an id is malformed, or another argument is not as said.
+        The files, sorted by name. A server that cannot be reached raises DownloadError, with
+        ``on_error="raise"`` also the first entry that cannot be had.
     """
     if on_error not in ("skip", "raise"):
         raise ValueError(f'on_error must be "skip" or "raise", got {on_error!r}')
+    if requests_per_second <= 0:
+        raise ValueError(f"requests_per_second must be positive, got {requests_per_second}")
     wanted = sorted({_checked_id(entry) for entry in ids})
-    folder = Path(folder)
+    folder, files = Path(folder), []
     folder.mkdir(parents=True, exist_ok=True)
-    files: list[Path] = []
-    max_bytes = (limits or ReadLimits()).member_bytes
-    with closing(_Client(base_url, requests_per_second, max_bytes)) as client:
+    pace, limit = _paced(requests_per_second), (limits or ReadLimits()).member_bytes
+    with secure_session(base_url, argument="base_url") as session:
         for entry in wanted:
             file = folder / f"{entry}.cif.gz"
             try:
                 with FileLock(folder / f".{entry}.lock"):
                     if not _verified(file):
-                        _store(file, client.fetch(file.name))
+                        url = f"{base_url.rstrip('/')}/{file.name}"
+                        data = _fetch(session, url, pace, limit)
+                        write_bytes(file, data)
+                        # Last: a file without a digest is one whose download did not finish.
+                        write_text(_digest_file(file), hashlib.sha256(data).hexdigest())
                 files.append(file)
             except _EntryError as error:
                 if on_error == "raise":
@@ -97,54 +96,34 @@ class _EntryError(DownloadError):
     """One entry is not to be had; others of the same server may be."""
 
 
-class _Client:
-    """A polite session that fetches whole gzip files."""
+def _paced(per_second: float) -> Iterator[None]:
+    """Yields without end, at most so often a second."""
+    while True:
+        next_start = time.monotonic() + 1 / per_second
+        yield
+        time.sleep(max(0.0, next_start - time.monotonic()))
 
-    def __init__(self, base_url: str, requests_per_second: float, max_bytes: int) -> None:
-        if requests_per_second <= 0:
-            raise ValueError(f"requests_per_second must be positive, got {requests_per_second}")
-        self._base_url, self._max_bytes = base_url.rstrip("/"), max_bytes
-        self._interval, self._next_start = 1 / requests_per_second, 0.0
-        self._session = secure_session(base_url, argument="base_url")
 
-    def close(self) -> None:
-        self._session.close()
-
-    def fetch(self, name: str) -> bytes:
-        """The whole, intact gzip file; a body that breaks off or is damaged is fetched again."""
-        failure: Exception | None = None
-        for _ in range(_BODY_ATTEMPTS):
-            try:
-                with self._get(name) as response:
-                    return self._body(name, response)
-            except (requests.RequestException, StructureFormatError) as error:
-                failure = error
-        raise _EntryError(f"{name}: damaged in {_BODY_ATTEMPTS} attempts ({failure})") from failure
-
-    def _get(self, name: str) -> requests.Response:
-        time.sleep(max(0.0, self._next_start - time.monotonic()))
-        self._next_start = time.monotonic() + self._interval
-        try:
-            response = self._session.get(
-                f"{self._base_url}/{name}", stream=True, timeout=TIMEOUT, verify=True
-            )
-        except requests.RequestException as error:
-            raise DownloadError(f"{name}: {self._base_url} cannot be reached ({error})") from error
-        if response.status_code != requests.codes.ok:
-            response.close()
-            raise _EntryError(f"{name}: {response.status_code} {response.reason}")
-        return response
-
-    def _body(self, name: str, response: requests.Response) -> bytes:
+def _fetch(session: requests.Session, url: str, pace: Iterator[None], limit: int) -> bytes:
+    """The whole, intact gzip file; a body that breaks off or is damaged is fetched again."""
+    name, failure = url.rpartition("/")[2], None
+    for _ in zip(range(_BODY_ATTEMPTS), pace, strict=False):
         data = bytearray()
-        for chunk in response.iter_content(CHUNK):
-            data += chunk
-            if len(data) > self._max_bytes:
-                raise _EntryError(f"{name}: more than {self._max_bytes} bytes")
-        content = bytes(data)
-        if gunzip(name, content, limit=self._max_bytes) is content:
+        try:
+            with get(session, url) as response:
+                if response.status_code != requests.codes.ok:
+                    raise _EntryError(f"{name}: {response.status_code} {response.reason}")
+                for chunk in response.iter_content(CHUNK):
+                    data += chunk
+                    if len(data) > limit:
+                        raise _EntryError(f"{name}: more than {limit} bytes")
+            content = bytes(data)
+            if gunzip(name, content, limit=limit) is not content:
+                return content
             raise StructureFormatError(f"{name}: the server's answer is not a gzip file")
-        return content
+        except (requests.RequestException, StructureFormatError) as error:
+            failure = error
+    raise _EntryError(f"{name}: damaged in {_BODY_ATTEMPTS} attempts ({failure})") from failure
 
 
 def _checked_id(entry: str) -> str:
@@ -156,12 +135,6 @@ def _checked_id(entry: str) -> str:
 
 def _digest_file(file: Path) -> Path:
     return file.with_name(f"{file.name}.sha256")
-
-
-def _store(file: Path, data: bytes) -> None:
-    write_atomically(file, data)
-    # Last: a file without a digest is one whose download did not finish.
-    write_atomically(_digest_file(file), hashlib.sha256(data).hexdigest().encode())
 
 
 def _verified(file: Path) -> bool:

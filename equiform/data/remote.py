@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 import re
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ require("requests", extra="images")
 import requests  # noqa: E402
 from filelock import FileLock  # noqa: E402
 
-from equiform.data._download import CHUNK, TIMEOUT, DownloadError, secure_session  # noqa: E402
+from equiform.data._download import CHUNK, DownloadError, get, secure_session  # noqa: E402
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +26,7 @@ _MAX_BYTES = 4 * 2**30
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a public server.
-
-    To download from a mirror, ``dataclasses.replace(CIFAR10_ARCHIVE, url="https://…")``.
+    """A file of a public server; of a mirror by ``dataclasses.replace(CIFAR10_ARCHIVE, url=…)``.
 
     Attributes:
         url: https, always verified; http for a loopback address only.
@@ -83,25 +80,17 @@ def download_file(remote: RemoteFile, folder: str | os.PathLike[str]) -> Path:
     """Download a file; one that is there already is only verified.
 
     An interrupted download goes on where it stopped, in this call or the next. The file appears
-    under its name when it is whole.
-
-    Args:
-        remote: which.
-        folder: where to; created if absent.
-
-    Returns:
-        The file.
+    under its name, in `folder`, when it is whole.
 
     Raises:
         DownloadError: the server cannot be reached or lacks the file, or what it sends is not that.
-        ValueError: the URL is neither https nor http of a loopback address.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     file, part = folder / remote.name, folder / f".{remote.name}.part"
     failure: object = None
     session = secure_session(remote.url.rpartition("/")[0], argument="url")
-    with closing(session), FileLock(folder / f".{remote.name}.lock"):
+    with session, FileLock(folder / f".{remote.name}.lock"):
         if file.exists():
             if _md5(file) == remote.md5:
                 return file
@@ -124,18 +113,13 @@ def _append(session: requests.Session, remote: RemoteFile, part: Path) -> None:
     """Receive what is missing of a file; all of it if the server cannot tell."""
     start = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={start}-"} if start else {}
-    try:
-        response = session.get(remote.url, headers=headers, stream=True, timeout=TIMEOUT)
-    except requests.RequestException as error:
-        raise DownloadError(f"{remote.name}: {remote.url} cannot be reached ({error})") from error
-    with response:
-        if start and response.status_code == requests.codes.requested_range_not_satisfiable:
+    with get(session, remote.url, **headers) as response:
+        status, given = response.status_code, response.headers.get("Content-Range", "")
+        if start and status == requests.codes.requested_range_not_satisfiable:
             return  # nothing is missing, or the part is of another file: its MD5 will tell
-        resumed = response.status_code == requests.codes.partial_content and response.headers.get(
-            "Content-Range", ""
-        ).startswith(f"bytes {start}-")
-        if response.status_code != requests.codes.ok and not resumed:
-            raise DownloadError(f"{remote.name}: {response.status_code} {response.reason}")
+        resumed = status == requests.codes.partial_content and given.startswith(f"bytes {start}-")
+        if status != requests.codes.ok and not resumed:
+            raise DownloadError(f"{remote.name}: {status} {response.reason}")
         with part.open("ab" if resumed else "wb") as stream:
             for chunk in response.iter_content(CHUNK):
                 if stream.tell() + len(chunk) > _MAX_BYTES:

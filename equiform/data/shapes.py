@@ -72,9 +72,7 @@ _SHAPES: dict[str, _Distance] = {
 
 
 def synthetic_shapes(n: int, *, size: int = 32, seed: int = 0) -> ImageSet:
-    """Images of one shape each, labelled by the kind of shape.
-
-    ``factors``, each (n,) float32:
+    """Images of one shape each, labelled by the kind of shape; ``factors``, each (n,) float32:
 
     * ``hue`` of the shape, in turns: 0 is red, 1/3 green, and 1 would be red again;
     * ``x`` to the right, ``y`` downwards: its centre, in half sides of the image from the middle;
@@ -85,9 +83,6 @@ def synthetic_shapes(n: int, *, size: int = 32, seed: int = 0) -> ImageSet:
         n: how many; the kinds of shape are equally frequent, to within one.
         size: side of the images in pixels.
         seed: the same seed gives the same images.
-
-    Raises:
-        ValueError: `n` or `size` is not positive.
     """
     if n < 1 or size < 1:
         raise ValueError(f"n and size must be at least 1, got n={n}, size={size}")
@@ -99,14 +94,9 @@ def synthetic_shapes(n: int, *, size: int = 32, seed: int = 0) -> ImageSet:
     labels = torch.randperm(n, generator=generator) % len(_SHAPES)
     scale = uniform(0.35, 0.65, n)
     x, y = (1 - scale) * uniform(-1, 1, 2, n)
-    factors = {
-        "hue": uniform(0, 1, n),
-        "x": x,
-        "y": y,
-        "scale": scale,
-        "angle": uniform(0, 2 * math.pi, n),
-    }
-    colour = hsv_to_rgb(factors["hue"], uniform(0.6, 1, n), uniform(0.6, 1, n))
+    hue, angle = uniform(0, 1, n), uniform(0, 2 * math.pi, n)
+    factors = {"hue": hue, "x": x, "y": y, "scale": scale, "angle": angle}
+    colour = hsv_to_rgb(hue, uniform(0.6, 1, n), uniform(0.6, 1, n))
     ends = hsv_to_rgb(*(uniform(0, high, 2, n) for high in (1.0, 0.5, 0.9)))
     direction = uniform(0, 2 * math.pi, n)
 
@@ -115,7 +105,7 @@ def synthetic_shapes(n: int, *, size: int = 32, seed: int = 0) -> ImageSet:
         of_kind = (labels == label).nonzero()[:, 0]
         pose = {name: factors[name][of_kind] for name in ("x", "y", "scale", "angle")}
         coverage, light = render(label, size=size, **pose)
-        ramp = _ramp(direction[of_kind], size)
+        ramp = (1 + _turned(direction[of_kind], size)[0] / math.sqrt(2)) / 2  # within [0, 1]
         near, far = ends[:, of_kind, :, None, None]
         background = near + (far - near) * ramp[:, None]
         shape = colour[of_kind, :, None, None] * (1 - _SHADE * (1 - light[:, None]))
@@ -128,21 +118,15 @@ def synthetic_shapes(n: int, *, size: int = 32, seed: int = 0) -> ImageSet:
 def render(
     label: int, *, x: Tensor, y: Tensor, scale: Tensor, angle: Tensor, size: int
 ) -> tuple[Tensor, Tensor]:
-    """How much of each pixel a shape covers, and the light on it there.
+    """How much of each pixel a shape covers, and the light on it, (n, size, size) each, in [0, 1].
 
     Args:
         label: of the kind of shape.
         x, y, scale, angle: (n,), as in `synthetic_shapes`.
         size: side of the images in pixels.
-
-    Returns:
-        Coverage and light, (n, size, size) each, in [0, 1].
     """
-    down, right = _pixel_centres(size)
-    right, down = right - x[:, None, None], down - y[:, None, None]
-    cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
     scale = scale[:, None, None]
-    u, v = (cos * right + sin * down) / scale, (cos * down - sin * right) / scale
+    u, v = (at / scale for at in _turned(angle, size, x[:, None, None], y[:, None, None]))
     distance = list(_SHAPES.values())[label](u, v) * scale
     # Over the width of a pixel, 2 / size, an edge that runs through it goes from 1 to 0.
     return (0.5 - distance * size / 2).clamp_(0, 1), ((u + 1) / 2).clamp_(0, 1)
@@ -155,14 +139,11 @@ def hsv_to_rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     return value[..., None] * (1 - saturation[..., None] * dip)
 
 
-def _pixel_centres(size: int) -> tuple[Tensor, Tensor]:
-    """Coordinates downwards and to the right, (size, size) each, in half sides from the middle."""
+def _turned(
+    angle: Tensor, size: int, x: Tensor | float = 0, y: Tensor | float = 0
+) -> tuple[Tensor, Tensor]:
+    """Pixels from (x, y) along and across a direction, (n, size, size) each, in half sides."""
     at = (torch.arange(size) + 0.5) * (2 / size) - 1
-    return at[:, None].expand(size, size), at.expand(size, size)
-
-
-def _ramp(direction: Tensor, size: int) -> Tensor:
-    """From 0 to 1 across the image along a direction, (n, size, size)."""
-    down, right = _pixel_centres(size)
-    cos, sin = direction.cos()[:, None, None], direction.sin()[:, None, None]
-    return (1 + (cos * right + sin * down) / math.sqrt(2)) / 2
+    right, down = at - x, at[:, None] - y
+    cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    return cos * right + sin * down, cos * down - sin * right

@@ -22,10 +22,7 @@ _CHUNK = 1024  # images in memory at full size at once
 
 
 def load_stl10(
-    root: str | os.PathLike[str],
-    *,
-    split: Literal["train", "test", "unlabeled"],
-    size: int = _SIZE,
+    root: str | os.PathLike[str], *, split: Literal["train", "test", "unlabeled"], size: int = _SIZE
 ) -> ImageSet:
     """Read STL-10.
 
@@ -37,9 +34,7 @@ def load_stl10(
             "unlabeled").
         size: side of the images in pixels, reached by antialiased interpolation from 96.
 
-    Raises:
-        FileNotFoundError: none of these is there.
-        ImageFormatError: a file is missing, damaged, or not in the layout.
+    A file that is missing, damaged, or not in the layout raises ImageFormatError.
     """
     if split not in ("train", "test", "unlabeled"):
         raise ValueError(f'split must be "train", "test" or "unlabeled", got {split!r}')
@@ -52,10 +47,8 @@ def load_stl10(
             f"root={str(root)!r} holds neither stl10_binary nor stl10_binary.tar.gz; download it "
             "with equiform.data.download_file(STL10_ARCHIVE, root)"
         )
-    if not len(found[pixels]) or len(found[pixels]) % _BYTES:
-        raise ImageFormatError(
-            f"{pixels}: its size must be a multiple of {_BYTES} bytes, got {len(found[pixels])}"
-        )
+    if not (n := len(found[pixels])) or n % _BYTES:
+        raise ImageFormatError(f"{pixels}: its size must be a multiple of {_BYTES} bytes, got {n}")
     # Column-major: the transpose makes rows of them, and a copy that torch may own.
     images = found[pixels].reshape(-1, 3, _SIZE, _SIZE).transpose(0, 1, 3, 2)
     chunks = (images[i : i + _CHUNK] for i in range(0, len(images), _CHUNK))

@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +41,8 @@ from equiform.data.archive import (
 require("gemmi", extra="proteins")
 import gemmi  # noqa: E402  (after the check that names the extra)
 
-READER_VERSION = 1
-"""Raised whenever the same file would read differently, so that caches are rebuilt."""
+READER_VERSION = 2
+"""Raised whenever the same file would read, or be kept, differently, so that caches are rebuilt."""
 
 # Consecutive C-alpha atoms are 3.8 Å apart across a trans peptide bond and 2.9 Å across a cis one.
 _BONDED = (2.5, 4.5)
@@ -76,31 +77,22 @@ class CalphaTrace:
         return len(self.sequence)
 
 
-@dataclass(frozen=True)
-class _Calpha:
+class _Calpha(NamedTuple):
     chain: str
-    number: int | None
-    label: str
+    seqid: gemmi.SeqId
     code: str
     atom: gemmi.Atom
     alternatives: int
 
 
 def read_calpha(path: str | os.PathLike[str], *, limits: ReadLimits | None = None) -> CalphaTrace:
-    """Read the C-alpha atoms of one structure file; see `parse_calpha`.
+    """Read the C-alpha atoms of one PDB or mmCIF file, plain or gzipped, as `parse_calpha` does.
 
-    Args:
-        path: a PDB or mmCIF file, plain or gzipped.
-        limits: how much the file may unpack to.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        IsADirectoryError: `path` is a folder; `ProteinDataset.from_path` reads those.
-        StructureFormatError: the file cannot be read without guessing.
+    `ProteinDataset.from_path` reads folders.
     """
-    path, limits = Path(path), limits or ReadLimits()
+    path, limit = Path(path), (limits or ReadLimits()).member_bytes
     with path.open("rb") as stream:
-        data = read_capped(stream, limit=limits.member_bytes, name=path.name)
+        data = read_capped(stream, limit=limit, name=path.name)
     return parse_calpha(path.name, data, limits=limits)
 
 
@@ -116,75 +108,59 @@ def parse_calpha(name: str, data: bytes, *, limits: ReadLimits | None = None) ->
         data: content, plain or gzipped.
         limits: how much the file may unpack to.
 
-    Returns:
-        The trace.
-
     Raises:
         StructureFormatError: the file is empty, binary, damaged or cut short (as far as that can be
             known, see the module), has shifted columns, or its C-alpha atoms are absent, not
             finite, repeated, or not at distances that a protein has.
     """
-    limits = limits or ReadLimits()
-    stem = structure_stem(name)
+    stem, limit = structure_stem(name), (limits or ReadLimits()).member_bytes
     if stem is None:
         raise StructureFormatError(f"{name}: suffix is none of .pdb .ent .cif .mmcif, also .gz")
     if ".bcif" in name.lower():
-        raise StructureFormatError(
-            f"{name}: BinaryCIF is not supported; download or convert it to .cif.gz"
-        )
-    text = gunzip(name, data, limit=limits.member_bytes).rstrip()
+        raise StructureFormatError(f"{name}: BinaryCIF is not supported; convert it to .cif.gz")
+    text = gunzip(name, data, limit=limit).rstrip()
     if not text:
         raise StructureFormatError(f"{name}: the file is empty")
     if b"\0" in text:
         raise StructureFormatError(f"{name}: binary data, not the text of a PDB or mmCIF file")
     is_cif = name.lower().removesuffix(".gz").endswith("cif")
-    (_check_cif if is_cif else _check_pdb)(name, text)
     try:
-        structure = _parse_cif(text) if is_cif else gemmi.read_pdb_string(text)
-        residues = list(_residues(structure))
+        residues = list(_residues(_parse_cif(text) if is_cif else _parse_pdb(text)))
+        coordinates = np.array([residue.atom.pos.tolist() for residue in residues])
+        _check_geometry(residues, coordinates)
     except StructureFormatError as error:
         raise StructureFormatError(f"{name}: {error}") from error
     except (RuntimeError, ValueError, IndexError) as error:
         raise StructureFormatError(f"{name}: gemmi cannot read it ({error})") from error
-    if not residues:
-        raise StructureFormatError(f"{name}: no C-alpha atom of an amino acid in the first model")
-    coordinates = np.array([residue.atom.pos.tolist() for residue in residues])
-    _check_geometry(name, residues, coordinates)
-    return CalphaTrace(
-        name=stem,
-        coordinates=coordinates,
-        sequence="".join(residue.code for residue in residues),
-        chains=tuple(residue.chain for residue in residues),
-        alternatives=sum(residue.alternatives for residue in residues),
-    )
+    sequence = "".join(residue.code for residue in residues)
+    chains = tuple(residue.chain for residue in residues)
+    alternatives = sum(residue.alternatives for residue in residues)
+    return CalphaTrace(stem, coordinates, sequence, chains, alternatives)
 
 
-def _check_pdb(name: str, text: bytes) -> None:
+def _parse_pdb(text: bytes) -> gemmi.Structure:
     for record in _COORDINATE_RECORD.finditer(text):
         if not _COORDINATE_COLUMNS.match(record[0]):
             line = record[0].decode("ascii", "replace")
             raise StructureFormatError(
-                f"{name}: columns 31-54 are not three coordinates of the form %8.3f, "
+                "columns 31-54 are not three coordinates of the form %8.3f, "
                 f"shifted or cut short: {line!r}"
             )
     tags = {line[:6].rstrip() for line in text.splitlines()}
     if tags & {b"HEADER", b"SEQRES"} and b"END" not in tags:
         raise StructureFormatError(
-            f"{name}: has the header of an entry but no END: cut short? "
-            f"If it is whole, append a line END"
+            "has the header of an entry but no END: cut short? If it is whole, append a line END"
         )
-
-
-def _check_cif(name: str, text: bytes) -> None:
-    # Two separators, since one line "#" is also how some files begin.
-    if len(_SEPARATOR.findall(text)) >= 2 and text.splitlines()[-1].strip() != b"#":
-        raise StructureFormatError(
-            f"{name}: categories are separated by lines # but the last has none: cut short? "
-            f"If it is whole, append a line #"
-        )
+    return gemmi.read_pdb_string(text)
 
 
 def _parse_cif(text: bytes) -> gemmi.Structure:
+    # Two separators, since one line "#" is also how some files begin.
+    if len(_SEPARATOR.findall(text)) >= 2 and text.splitlines()[-1].strip() != b"#":
+        raise StructureFormatError(
+            "categories are separated by lines # but the last has none: cut short? "
+            "If it is whole, append a line #"
+        )
     for block in gemmi.cif.read_string(text):
         if block.find_loop("_atom_site.Cartn_x") or block.find_value("_atom_site.Cartn_x"):
             return gemmi.make_structure_from_block(block)
@@ -194,62 +170,46 @@ def _parse_cif(text: bytes) -> gemmi.Structure:
 def _residues(structure: gemmi.Structure) -> Iterator[_Calpha]:
     """One C-alpha for each position in the chains of the first model."""
     for chain in structure[0] if len(structure) else ():
-        amino_acids = (
-            residue
-            for residue in chain
-            if gemmi.find_tabulated_residue(residue.name).is_amino_acid()
-        )
-        for seqid, same_position in groupby(amino_acids, key=lambda residue: residue.seqid):
-            residues = [residue for residue in same_position if residue.get_ca() is not None]
+        known = ((residue, gemmi.find_tabulated_residue(residue.name)) for residue in chain)
+        amino_acids = ((residue, info) for residue, info in known if info.is_amino_acid())
+        for seqid, same_position in groupby(amino_acids, key=lambda pair: pair[0].seqid):
+            residues = [(residue, info) for residue, info in same_position if residue.get_ca()]
             atoms = [
-                (atom, residue.name) for residue in residues for atom in residue if _is_calpha(atom)
+                (atom, info.one_letter_code)
+                for residue, info in residues
+                for atom in residue
+                if atom.name == "CA" and atom.element == gemmi.Element("C")
             ]
             if not atoms:
                 continue
-            label = f"{chain.name} {seqid}"
             if len({atom.altloc for atom, _ in atoms}) < len(atoms):
                 raise StructureFormatError(
-                    f"residue {label} has {len(atoms)} C-alpha atoms that no "
+                    f"residue {chain.name} {seqid} has {len(atoms)} C-alpha atoms that no "
                     f"alternative location tells apart; number its residues distinctly"
                 )
-            atom, residue_name = max(atoms, key=lambda pair: pair[0].occ)  # first at a tie
-            code = gemmi.find_tabulated_residue(residue_name).one_letter_code.upper()
-            yield _Calpha(
-                chain=chain.name,
-                number=seqid.num,
-                label=label,
-                code=code.strip() or "X",
-                atom=atom,
-                alternatives=len(residues) - 1,
-            )
+            atom, code = max(atoms, key=lambda pair: pair[0].occ)  # first at a tie
+            code = code.upper().strip() or "X"
+            yield _Calpha(chain.name, seqid, code, atom, alternatives=len(residues) - 1)
 
 
-def _is_calpha(atom: gemmi.Atom) -> bool:
-    return atom.name == "CA" and atom.element == gemmi.Element("C")
-
-
-def _check_geometry(name: str, residues: list[_Calpha], coordinates: NDArray[np.float64]) -> None:
+def _check_geometry(residues: list[_Calpha], coordinates: NDArray[np.float64]) -> None:
+    if not residues:
+        raise StructureFormatError("no C-alpha atom of an amino acid in the first model")
     if not np.isfinite(coordinates).all():
-        bad = residues[int(np.flatnonzero(~np.isfinite(coordinates).all(axis=1))[0])]
-        raise StructureFormatError(
-            f"{name}: C-alpha of residue {bad.label} has no finite coordinates"
-        )
+        bad = residues[np.isfinite(coordinates).all(axis=1).argmin()]
+        residue = f"residue {bad.chain} {bad.seqid}"
+        raise StructureFormatError(f"C-alpha of {residue} has no finite coordinates")
     if len(np.unique(coordinates, axis=0)) < len(coordinates):
-        raise StructureFormatError(f"{name}: two C-alpha atoms have the same coordinates")
+        raise StructureFormatError("two C-alpha atoms have the same coordinates")
     # Neighbours in numbering; a jump in the numbering may be a break in the chain.
-    neighbours = np.array(
-        [
-            a.chain == b.chain and a.number is not None and b.number == a.number + 1
-            for a, b in pairwise(residues)
-        ],
-        dtype=bool,
-    )
-    distances = np.linalg.norm(np.diff(coordinates, axis=0), axis=1)[neighbours]
-    unbonded = int(((distances < _BONDED[0]) | (distances > _BONDED[1])).sum())
+    ends = ((a.chain, a.seqid.num, b.chain, b.seqid.num) for a, b in pairwise(residues))
+    neighbours = [p == q and i is not None and j == i + 1 for p, i, q, j in ends]
+    distances = np.linalg.norm(np.diff(coordinates, axis=0), axis=1)[np.array(neighbours, bool)]
+    low, high = _BONDED
+    unbonded = int(((distances < low) | (distances > high)).sum())
     # One such pair is forgiven to short peptides, whose odd residues gemmi may not know.
     if unbonded > max(1, _MAX_UNBONDED_FRACTION * len(distances)):
         raise StructureFormatError(
-            f"{name}: {unbonded} of {len(distances)} consecutive C-alpha pairs are not "
-            f"{_BONDED[0]} to {_BONDED[1]} Å apart (median {np.median(distances):.2f} Å); "
-            f"wrong columns, or not in ångström?"
+            f"{unbonded} of {len(distances)} consecutive C-alpha pairs are not {low} to {high} Å "
+            f"apart (median {np.median(distances):.2f} Å); wrong columns, or not in ångström?"
         )

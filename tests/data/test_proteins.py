@@ -9,9 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch_geometric.data import Data
 from torch_geometric.loader import DataLoader
 
-from equiform.data import ProteinCloud, ProteinDataset, StructureFormatError, proteins
+from equiform.data import ProteinDataset, StructureFormatError, protein_item, proteins
 from tests.data.conftest import helix, pdb_text
 
 
@@ -21,7 +22,7 @@ def names(dataset):
 
 def dataset_of_clusters(clusters):
     points = torch.from_numpy(helix(5))
-    return ProteinDataset(ProteinCloud(str(i), points, c) for i, c in enumerate(clusters))
+    return ProteinDataset(protein_item(str(i), points, c) for i, c in enumerate(clusters))
 
 
 def test_items(folder_of_helices):
@@ -61,7 +62,19 @@ def test_bad_files_are_skipped_with_reasons(folder_of_helices, caplog):
 @pytest.mark.parametrize("coordinates", [torch.ones(3, 3), torch.full((3, 3), torch.nan)])
 def test_clouds_without_a_scale(coordinates):
     with pytest.raises(ValueError, match="'x' has RMS radius"):
-        ProteinDataset([ProteinCloud("x", coordinates)])
+        protein_item("x", coordinates)
+
+
+def test_items_are_made_by_protein_item():
+    cloud = torch.from_numpy(helix(5))
+    for item in (cloud, Data(pos=cloud, name="x")):
+        with pytest.raises(TypeError, match="must be made by protein_item, got"):
+            ProteinDataset([item])
+    # Those of a dataset make another one, unchanged.
+    (item,) = ProteinDataset(ProteinDataset([protein_item("x", cloud, 3)]))
+    points = (item.pos * item.scale).double()
+    torch.testing.assert_close(points, cloud - cloud.mean(0), atol=1e-5, rtol=0)
+    assert (item.name, item.cluster.tolist()) == ("x", [3])
 
 
 def test_arguments(folder_of_helices, tmp_path):
