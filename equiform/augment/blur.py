@@ -26,9 +26,7 @@ class GaussianBlur(ImageAugmentation[BlurParameters]):
         sigma: bounds of the standard deviation in pixels, which is uniform.
         p: probability.
 
-    Raises:
-        ValueError: an argument is out of range; or, when applied, an image has no
-            kernel_size // 2 pixels beside its border to reflect.
+    Applied to an image without kernel_size // 2 pixels beside its border it raises ValueError.
     """
 
     kernel_size: int = 3

@@ -11,6 +11,7 @@ from equiform.augment.images import (
     Draw,
     ImageAugmentation,
     ImageParameters,
+    RandomSwitch,
     check_probability,
     per_image,
 )
@@ -23,14 +24,9 @@ BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
 
 @dataclass(frozen=True, eq=False)
 class JitterParameters(ImageParameters):
-    """Changes of colour and their order; factors of 1 and a hue of 0 change nothing.
+    """Changes of colour, ``(n,)`` each; factors of 1 and a hue of 0, in turns, change nothing.
 
-    Attributes:
-        order: (n, 4), permutations of 0 brightness, 1 contrast, 2 saturation, 3 hue.
-        brightness: (n,), factor, not negative.
-        contrast: (n,), likewise.
-        saturation: (n,), likewise.
-        hue: (n,), shift of the hue in turns.
+    The order, ``(n, 4)``, permutes 0 brightness, 1 contrast, 2 saturation, 3 hue.
     """
 
     order: Tensor
@@ -49,9 +45,7 @@ class ColorJitter(ImageAugmentation[JitterParameters]):
     saturation. The hue is turned in HSV.
 
     Args:
-        brightness: b; the factor is uniform in [max(0, 1 - b), 1 + b].
-        contrast: likewise.
-        saturation: likewise.
+        brightness, contrast, saturation: b; the factor is uniform in [max(0, 1 - b), 1 + b].
         hue: h in [0, 1/2]; the shift is uniform in [-h, h], in turns.
         p: probability that an image is changed at all.
     """
@@ -78,55 +72,35 @@ class ColorJitter(ImageAugmentation[JitterParameters]):
             low, high = max(0.0, 1 - width), 1 + width
             return torch.where(applied, low + (high - low) * draw(n), 1.0)
 
-        return JitterParameters(
-            draw(n, 4).argsort(dim=1),
-            factor(self.brightness),
-            factor(self.contrast),
-            factor(self.saturation),
-            torch.where(applied, self.hue * (2 * draw(n) - 1), 0.0),
-        )
+        order = draw(n, 4).argsort(dim=1)
+        b, c, s = map(factor, (self.brightness, self.contrast, self.saturation))
+        turns = torch.where(applied, self.hue * (2 * draw(n) - 1), 0.0)
+        return JitterParameters(order, b, c, s, turns)
 
     def _apply(self, images: Tensor, parameters: JitterParameters) -> Tensor:
         # Orders differ from image to image. Instead of sorting images by what comes next, which
         # would wait for the device, every image runs through one schedule: three blends, the hue,
         # three blends; those that are not its own have a factor of 1, and change no bit of it.
-        order = parameters.order
+        order, p = parameters.order, parameters
         place_of_hue = (order == HUE).byte().argmax(dim=1)
-        ones = torch.ones_like(parameters.brightness)
-        factors = torch.stack(
-            [parameters.brightness, parameters.contrast, parameters.saturation, ones], dim=1
-        ).gather(1, order)
+        kinds = [p.brightness, p.contrast, p.saturation, torch.ones_like(p.hue)]
+        factors = torch.stack(kinds, dim=1).gather(1, order)
         for k in (0, 1, 2):
-            factor = torch.where(k < place_of_hue, factors[:, k], ones)
-            images = _blend(images, order[:, k], factor)
-        images = turn_hue(images, parameters.hue)
+            images = _blend(images, order[:, k], torch.where(k < place_of_hue, factors[:, k], 1.0))
+        images = turn_hue(images, p.hue)
         for k in (1, 2, 3):
-            factor = torch.where(k > place_of_hue, factors[:, k], ones)
-            images = _blend(images, order[:, k], factor)
+            images = _blend(images, order[:, k], torch.where(k > place_of_hue, factors[:, k], 1.0))
         return images
 
 
-@dataclass(frozen=True, eq=False)
-class GrayscaleParameters(ImageParameters):
-    """Whether each image loses its colours, booleans ``(n,)``."""
-
-    gray: Tensor
-
-
 @dataclass(frozen=True)
-class RandomGrayscale(ImageAugmentation[GrayscaleParameters]):
+class RandomGrayscale(RandomSwitch):
     """Replace all channels by the luma with probability p."""
 
     p: float = 0.1
 
-    def __post_init__(self) -> None:
-        check_probability(self.p)
-
-    def _sample(self, n: int, draw: Draw) -> GrayscaleParameters:
-        return GrayscaleParameters(draw(n) < self.p)
-
-    def _apply(self, images: Tensor, parameters: GrayscaleParameters) -> Tensor:
-        return torch.where(parameters.gray[:, None, None, None], luma(images), images)
+    def _changed(self, images: Tensor) -> Tensor:
+        return luma(images)
 
 
 @dataclass(frozen=True, eq=False)

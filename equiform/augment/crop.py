@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equiform.augment.images import Draw, ImageAugmentation, ImageParameters, check_probability
+from equiform.augment.images import Draw, ImageAugmentation, ImageParameters, RandomSwitch
 
 #: How many boxes are tried before the largest central one is taken, as in torchvision.
 ATTEMPTS = 10
@@ -70,13 +70,7 @@ class RandomResizedCrop(ImageAugmentation[CropParameters]):
         return CropParameters(area, ratio, draw(n), draw(n))
 
     def boxes(self, parameters: CropParameters, height: int, width: int) -> Tensor:
-        """Top, left, height and width of each crop in pixels, integers, ``(n, 4)``.
-
-        Args:
-            parameters: n crops.
-            height: of the images.
-            width: of the images.
-        """
+        """Top, left, height and width of n crops of such images in pixels, ``(n, 4)`` int64."""
         area = parameters.area * (height * width)
         w = (area * parameters.ratio).sqrt().round().long()
         h = (area / parameters.ratio).sqrt().round().long()
@@ -105,27 +99,14 @@ class RandomResizedCrop(ImageAugmentation[CropParameters]):
         return vertical[:, None] @ rows.unflatten(1, (3, height))
 
 
-@dataclass(frozen=True, eq=False)
-class FlipParameters(ImageParameters):
-    """Whether each image is flipped, booleans ``(n,)``."""
-
-    flip: Tensor
-
-
 @dataclass(frozen=True)
-class HorizontalFlip(ImageAugmentation[FlipParameters]):
+class HorizontalFlip(RandomSwitch):
     """Mirror left and right with probability p."""
 
     p: float = 0.5
 
-    def __post_init__(self) -> None:
-        check_probability(self.p)
-
-    def _sample(self, n: int, draw: Draw) -> FlipParameters:
-        return FlipParameters(draw(n) < self.p)
-
-    def _apply(self, images: Tensor, parameters: FlipParameters) -> Tensor:
-        return torch.where(parameters.flip[:, None, None, None], images.flip(-1), images)
+    def _changed(self, images: Tensor) -> Tensor:
+        return images.flip(-1)
 
 
 def _place(fraction: Tensor, slack: Tensor, found: Tensor) -> Tensor:

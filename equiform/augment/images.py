@@ -3,9 +3,8 @@
 A transformation is split into its parameters (`ImageAugmentation.sample`) and what they do
 (`ImageAugmentation.apply`), so that who shares parameters with whom is decided by indexing them.
 All is tensor code with parameters image by image, on any device, and needs no extra. Kornia's
-augmentations share by a flag, ``same_on_batch``, for the batch or not at all; before 0.9 several
-did not obey it (kornia #3624). Its colour jitter has one order a batch, and its chain is slower
-(``python -m benchmarks.augment``).
+augmentations share by a flag, for the batch or not at all, its colour jitter has one order a batch,
+and its chain is slower (``python -m benchmarks.augment``).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -74,13 +73,10 @@ class ImageAugmentation(ABC, Generic[P]):
             generator: source of randomness, on any device: one on the CPU draws the same
                 transformations for all. torch's default one on the CPU if None.
             device: where the parameters go; where the generator is if None.
-
-        Raises:
-            ValueError: n is negative.
         """
         if n < 0:
             raise ValueError(f"n must not be negative, got {n}")
-        source = generator.device if generator is not None else torch.device("cpu")
+        source = "cpu" if generator is None else generator.device
         draw = partial(torch.rand, generator=generator, device=source, dtype=torch.float32)
         parameters = self._sample(n, draw)
         return parameters if device is None else parameters.to(device)
@@ -95,10 +91,6 @@ class ImageAugmentation(ABC, Generic[P]):
 
         Returns:
             ``(n, 3, H', W')`` in [0, 1], new memory, float32, or float64 if the images are.
-
-        Raises:
-            TypeError: the images are neither uint8 nor floating.
-            ValueError: the images or the number of parameters do not have the shape above.
         """
         images = unit_interval(images)
         if len(parameters) == 1:
@@ -132,6 +124,32 @@ class ImageAugmentation(ABC, Generic[P]):
 
 
 @dataclass(frozen=True, eq=False)
+class SwitchParameters(ImageParameters):
+    """Whether each image is changed, booleans ``(n,)``."""
+
+    on: Tensor
+
+
+class RandomSwitch(ImageAugmentation[SwitchParameters]):
+    """Change an image with probability p, always in the same way."""
+
+    p: float
+
+    def __post_init__(self) -> None:
+        check_probability(self.p)
+
+    def _sample(self, n: int, draw: Draw) -> SwitchParameters:
+        return SwitchParameters(draw(n) < self.p)
+
+    def _apply(self, images: Tensor, parameters: SwitchParameters) -> Tensor:
+        return torch.where(parameters.on[:, None, None, None], self._changed(images), images)
+
+    @abstractmethod
+    def _changed(self, images: Tensor) -> Tensor:
+        """What becomes of images ``(n, 3, H, W)`` in [0, 1] that are changed."""
+
+
+@dataclass(frozen=True, eq=False)
 class ComposedParameters(ImageParameters):
     """Parameters of each step of a `Compose`."""
 
@@ -146,13 +164,9 @@ class ComposedParameters(ImageParameters):
 
 
 class Compose(ImageAugmentation[ComposedParameters]):
-    """Augmentations one after the other, the first one first.
+    """One or more augmentations one after the other, the first one first."""
 
-    Raises:
-        ValueError: there are none.
-    """
-
-    def __init__(self, *steps: ImageAugmentation) -> None:
+    def __init__(self, *steps: ImageAugmentation[Any]) -> None:
         if not steps:
             raise ValueError("Compose needs at least one augmentation")
         self.steps = steps
@@ -170,15 +184,7 @@ class Compose(ImageAugmentation[ComposedParameters]):
 
 
 def unit_interval(images: Tensor) -> Tensor:
-    """Images as floating values in [0, 1]: uint8 over 255, half precision as float32.
-
-    Args:
-        images: ``(n, 3, H, W)``; returned as they are if float32 or float64.
-
-    Raises:
-        TypeError: the images are neither uint8 nor floating.
-        ValueError: the shape is another.
-    """
+    """Images ``(n, 3, H, W)`` as float32 or float64 in [0, 1]; uint8 is divided by 255."""
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
         raise ValueError(f"images must have shape (n, 3, H, W), got {tuple(images.shape)}")
     if images.dtype == torch.uint8:
@@ -191,14 +197,7 @@ def unit_interval(images: Tensor) -> Tensor:
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Subtract the mean of each channel and divide by its standard deviation, after [0, 1].
 
-    Args:
-        images: ``(n, 3, H, W)``, uint8, or floating with values in [0, 1].
-        mean: of the three channels, on the scale of [0, 1].
-        std: of the three channels, positive.
-
-    Raises:
-        TypeError: the images are neither uint8 nor floating.
-        ValueError: a shape is another, or a standard deviation is not positive.
+    The mean and the positive std of three channels are on the scale of [0, 1].
     """
     images = unit_interval(images)
     if len(mean) != 3 or len(std) != 3 or not min(std) > 0:

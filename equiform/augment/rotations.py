@@ -19,12 +19,10 @@ from equiform.groups import SpecialOrthogonal
 class CloudBatch(Protocol):
     """What `rotate_chunks` needs of a batch of point clouds; a PyG ``Batch`` has it.
 
-    Attributes:
-        pos: (N, d), the points of all clouds, one cloud after the other.
-        ptr: (num_clouds + 1,), where each cloud begins, and N.
+    ``pos`` (N, d) are the points of all clouds, ``ptr`` (num_clouds + 1,) where each begins, and N.
     """
 
-    pos: Tensor | None
+    pos: Tensor
     ptr: Tensor
 
 
@@ -43,17 +41,12 @@ def random_rotations(
     Args:
         *batch: leading shape; none gives one matrix.
         d: dimension, at least 1.
-        generator: source of randomness, on `device`; torch's default one if None.
-        dtype: a real floating dtype; torch's default one if None. Below float32 the rotations are
-            computed in float32 and rounded.
-        device: where to.
+        generator, dtype, device: as of ``torch.randn``; the dtype is real. Below float32 the
+            rotations are computed in float32 and rounded.
 
     Returns:
         ``(*batch, d, d)``, orthogonal with determinant 1, acting on column vectors: rows transform
         as ``x @ r.mT``.
-
-    Raises:
-        ValueError: d is under 1, or dtype is not real floating.
 
     Source: Mezzadri, "How to generate random matrices from the classical compact groups", Notices
     of the AMS 54 (2007), section 5: Q of a Gaussian matrix is Haar on O(d) once R has a positive
@@ -79,20 +72,14 @@ def rotate_chunks(
 ) -> tuple[BatchT, Tensor]:
     """Rotate a batch of clouds, with one Haar-random rotation for each chunk of consecutive clouds.
 
-    The clouds of a chunk share their rotation; those of different chunks are independent.
-
     Args:
         batch: a PyG ``Batch``, or anything like it (`CloudBatch`). It is not written to.
         num_chunks: how many chunks; must divide the number of clouds.
-        generator: source of randomness, on the device of ``batch.pos``; torch's default one if
-            None.
+        generator: source of randomness, on the device of ``batch.pos``.
 
     Returns:
         A shallow copy of the batch with a new ``pos`` (all else is shared), and the rotations
         (num_chunks, d, d): in chunk c, ``new_pos = pos @ rotations[c].mT``.
-
-    Raises:
-        ValueError: the batch has no positions, or does not divide into `num_chunks`.
     """
     pos = batch.pos
     if pos is None:
@@ -106,19 +93,13 @@ def rotate_chunks(
     rotations = random_rotations(
         num_chunks, d=pos.shape[-1], generator=generator, dtype=pos.dtype, device=pos.device
     )
-    bounds = batch.ptr[:: num_clouds // num_chunks]
-    of_point = torch.repeat_interleave(rotations, bounds.diff(), dim=0, output_size=len(pos))
-    rotated = copy.copy(batch)
-    rotated.pos = torch.einsum("nij,nj->ni", of_point, pos)
-    return rotated, rotations
+    return _turned(batch, rotations, batch.ptr[:: num_clouds // num_chunks]), rotations
 
 
 def reorient(batch: BatchT, *, generator: torch.Generator | None = None) -> BatchT:
     """Turn each cloud by a Haar-random rotation of its own: no pose of a file is special.
 
-    Args:
-        batch: a PyG ``Batch`` or alike; not written to.
-        generator: source of randomness.
+    Arguments are those of `rotate_chunks`.
     """
     return rotate_chunks(batch, len(batch.ptr) - 1, generator=generator)[0]
 
@@ -132,22 +113,27 @@ def tilt(batch: BatchT, max_degrees: float, *, generator: torch.Generator | None
     Args:
         batch: a PyG ``Batch`` or alike, in three dimensions; not written to.
         max_degrees: largest angle, in (0, 180].
-        generator: source of randomness.
-
-    Raises:
-        ValueError: the batch has no points in three dimensions, or the angle is out of range.
+        generator: source of randomness, on the device of ``batch.pos``.
     """
     if batch.pos is None or batch.pos.shape[-1] != 3:
         raise ValueError("tilt needs a batch with batch.pos of shape (N, 3)")
     if not 0 < max_degrees <= 180:
         raise ValueError(f"max_degrees must be in (0, 180], got {max_degrees}")
-    num_clouds = len(batch.ptr) - 1
-    axis = torch.nn.functional.normalize(torch.randn(num_clouds, 3, generator=generator), dim=-1)
-    angle = math.radians(max_degrees) * torch.rand(num_clouds, 1, 1, generator=generator)
+    num_clouds, pos = len(batch.ptr) - 1, batch.pos
+    work = torch.promote_types(pos.dtype, torch.float32)
+    # Drawn in float32 and computed as exactly as the points are given.
+    axis = torch.randn(num_clouds, 1, 3, generator=generator, device=pos.device).to(work)
+    share = torch.rand(num_clouds, 1, 1, generator=generator, device=pos.device).to(work)
     # The columns of the cross product with an axis generate the rotation about it.
-    skew = torch.linalg.cross(axis.unsqueeze(1), torch.eye(3).expand(num_clouds, 3, 3)).mT
-    rotations = SpecialOrthogonal(3).exp(angle * skew).to(batch.pos)
-    of_point = rotations.repeat_interleave(batch.ptr.diff(), dim=0)
-    tilted = copy.copy(batch)
-    tilted.pos = torch.einsum("nij,nj->ni", of_point, batch.pos)
-    return tilted
+    axis, eye = torch.nn.functional.normalize(axis, dim=-1), torch.eye(3).to(axis)[None]
+    skew = torch.linalg.cross(axis, eye).mT
+    rotations = SpecialOrthogonal(3).exp(math.radians(max_degrees) * share * skew)
+    return _turned(batch, rotations.to(pos.dtype), batch.ptr)
+
+
+def _turned(batch: BatchT, rotations: Tensor, bounds: Tensor) -> BatchT:
+    """A shallow copy whose points from ``bounds[i]`` to ``bounds[i + 1]`` are turned alike."""
+    of_point = rotations.repeat_interleave(bounds.diff(), dim=0, output_size=len(batch.pos))
+    turned = copy.copy(batch)
+    turned.pos = torch.einsum("nij,nj->ni", of_point, batch.pos)
+    return turned

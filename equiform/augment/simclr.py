@@ -16,8 +16,8 @@ def simclr_augmentation(
 ) -> Compose:
     """Crop, flip, colour jitter, greyscale and blur, as CARE trains on CIFAR.
 
-    Resized crop; flip with p = 0.5; jitter (0.4, 0.4, 0.4, 0.1) with p = 0.8; grey with p = 0.2;
-    blur with σ in (0.1, 2) and p = 0.5.
+    Flip with p = 0.5, jitter (0.4, 0.4, 0.4, 0.1) with p = 0.8, grey with p = 0.2, blur with σ in
+    (0.1, 2) and p = 0.5.
 
     Args:
         size: of the result, an integer or (height, width).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,55 +18,72 @@ def augment_chunks(
     num_chunks: int,
     *,
     generator: torch.Generator | None = None,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> tuple[Tensor, P]:
     """Augment a batch with one transformation for each chunk of consecutive images.
 
-    The images of a chunk share one transformation, equal up to rounding: last digits may depend on
-    the place in the batch. Those of different chunks are independent. With ``num_chunks=1`` the
-    whole batch shares one, which is what the released code of CARE does whatever its number of
-    splits; Algorithm 1 of the paper draws for each chunk. With as many chunks as images each has
-    its own.
+    The images of a chunk share one, equal up to rounding: last digits may depend on the place in
+    the batch. With ``num_chunks=1`` the whole batch shares one, which is what the released code of
+    CARE does whatever its number of splits; Algorithm 1 of the paper draws for each chunk.
+
+    A batch may lie in equal shares on several processes. Then each draws the transformations of
+    all, from generators in one state, and applies those of its share: together the views are those
+    of one process on the whole batch.
 
     Args:
         augmentation: what to draw from.
         images: ``(n, 3, H, W)``, uint8, or floating with values in [0, 1]; not written to.
-        num_chunks: how many chunks; must divide n.
+        num_chunks: how many chunks; must divide the images of all shares.
         generator: source of randomness, on any device; torch's default one on the CPU if None.
+        rank, world_size: which share of the batch the images are, and of how many.
 
     Returns:
-        The augmented images, and the parameters of each chunk, which ``apply`` replays on other
-        images after ``.repeat``, and of which `fixed` takes one.
-
-    Raises:
-        ValueError: the batch does not divide into `num_chunks`.
+        The augmented images, and the parameters of each chunk of the whole batch, which ``apply``
+        replays on other images after ``.repeat``, and of which `fixed` takes one.
     """
-    n = len(images)
-    if num_chunks < 1 or n < 1 or n % num_chunks:
+    if not 0 <= rank < world_size:
+        raise ValueError(f"rank must be in [0, world_size), got {rank} of world_size={world_size}")
+    n, whole = len(images), len(images) * world_size
+    if num_chunks < 1 or n < 1 or whole % num_chunks:
         raise ValueError(
-            f"a batch of {n} images does not divide into num_chunks={num_chunks}; choose a "
+            f"a batch of {whole} images does not divide into num_chunks={num_chunks}; choose a "
             f"divisor, and drop_last=True in the loader"
         )
     parameters = augmentation.sample(num_chunks, generator=generator, device=images.device)
-    return augmentation.apply(images, parameters.repeat(n // num_chunks)), parameters
+    own = parameters.repeat(whole // num_chunks)[rank * n : (rank + 1) * n]
+    return augmentation.apply(images, own), parameters
+
+
+def two_views(
+    augmentation: ImageAugmentation[Any],
+    images: Tensor,
+    num_chunks: int | None = None,
+    *,
+    generator: torch.Generator | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+) -> tuple[Tensor, Tensor]:
+    """Draw two independent views of a batch, by a transformation for each image or each chunk.
+
+    Arguments are those of `augment_chunks`; each image is a chunk of its own unless `num_chunks` is
+    given, as in SimCLR.
+    """
+    chunks = len(images) * world_size if num_chunks is None else num_chunks
+    share: dict[str, Any] = {"generator": generator, "rank": rank, "world_size": world_size}
+    first, second = (augment_chunks(augmentation, images, chunks, **share)[0] for _ in range(2))
+    return first, second
 
 
 def fixed(augmentation: ImageAugmentation[P], parameters: P) -> Callable[[Tensor], Tensor]:
     """One transformation as a function of a batch, for ``equiform.report`` and the metrics.
 
-    Args:
-        augmentation: what the parameters belong to.
-        parameters: of one transformation, as ``augmentation.sample(1)`` or ``parameters[i]``.
-
-    Returns:
-        A function from images ``(n, 3, H, W)``, on any device, to transformed images.
-
-    Raises:
-        ValueError: there is not exactly one transformation.
+    Its parameters are those of one, as ``augmentation.sample(1)`` or ``parameters[i]``; the images
+    ``(n, 3, H, W)`` may be on any device.
     """
-    if len(parameters) != 1:
+    if (n := len(parameters)) != 1:
         raise ValueError(
-            f"fixed needs the parameters of one transformation, got {len(parameters)}; use "
-            f"parameters[i]"
+            f"fixed needs parameters of one transformation, got {n}; use parameters[i]"
         )
     return partial(_apply_fixed, augmentation, parameters)  # unlike a closure, this pickles
 
@@ -78,11 +95,8 @@ def _apply_fixed(augmentation: ImageAugmentation[P], parameters: P, images: Tens
 class CAREViews(NamedTuple):
     """Four views of a batch, in the order of ``CARELoss``: ``loss(*map(encoder, views))``.
 
-    Attributes:
-        x1_inv: each image by a transformation of its own, for the contrastive term.
-        x2_inv: likewise, independent.
-        x1_equi: each chunk by a transformation of its own, for the equivariance term.
-        x2_equi: likewise, independent.
+    For the contrastive term each image has a transformation of its own, for the equivariance term
+    each chunk.
     """
 
     x1_inv: Tensor
@@ -92,31 +106,20 @@ class CAREViews(NamedTuple):
 
 
 def care_views(
-    augmentation: ImageAugmentation,
+    augmentation: ImageAugmentation[Any],
     images: Tensor,
     num_chunks: int,
     *,
     generator: torch.Generator | None = None,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> CAREViews:
     """Draw the views of Algorithm 1 of CARE (Gupta et al., ICLR 2024).
 
-    A chunk shares one transformation, equal up to rounding, as in `augment_chunks`.
-
-    Args:
-        augmentation: what to draw from.
-        images: ``(n, 3, H, W)``, uint8, or floating with values in [0, 1]; not written to.
-        num_chunks: how many chunks share a transformation each; must divide n. 1 is the released
-            code, one pair of transformations for the whole batch.
-        generator: source of randomness; give each rank of a distributed run its own seed.
-
-    Raises:
-        ValueError: the batch does not divide into `num_chunks`.
+    Arguments are those of `augment_chunks`; ``num_chunks=1`` is the released code. In a distributed
+    run give each rank its own seed; or one seed and its `rank` and `world_size`, for the views of
+    one process on the whole batch.
     """
-    x1_equi, _ = augment_chunks(augmentation, images, num_chunks, generator=generator)
-    x2_equi, _ = augment_chunks(augmentation, images, num_chunks, generator=generator)
-    return CAREViews(
-        augmentation(images, generator=generator),
-        augmentation(images, generator=generator),
-        x1_equi,
-        x2_equi,
-    )
+    share: dict[str, Any] = {"generator": generator, "rank": rank, "world_size": world_size}
+    equivariant = two_views(augmentation, images, num_chunks, **share)
+    return CAREViews(*two_views(augmentation, images, **share), *equivariant)

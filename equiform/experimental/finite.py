@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from equiform.forms import BilinearForm, EuclideanForm, HermitianForm, sigma
 from equiform.groups import DependencyMismatch, IsometryGroup, Moments
+from equiform.groups._base import Fit, Signs
 from equiform.groups.moments import trace
 
 
@@ -22,15 +25,12 @@ class FiniteGroup(IsometryGroup):
 
     Args:
         factors: elements of each factor, shape ``(k, b, b)``, real orthogonal, or complex unitary
-            where any factor is complex; in the order of the blocks on which they act.
+            where any factor is complex; in the order of the blocks on which they act. None twice,
+            and all products of them.
 
     Attributes:
         factors: the same in float64 or complex128.
         blocks: the coordinates of each.
-
-    Raises:
-        ValueError: there is no factor, or one is not square, not orthogonal or unitary, holds an
-            element twice or not all products of its elements.
     """
 
     def __init__(self, *factors: Tensor) -> None:
@@ -39,12 +39,12 @@ class FiniteGroup(IsometryGroup):
         for position, factor in enumerate(factors):
             _check_factor(factor, f"factor {position}")
         complex_ = any(factor.is_complex() for factor in factors)
+        self.form = HermitianForm() if complex_ else EuclideanForm()
         work = torch.complex128 if complex_ else torch.float64
         self.factors = tuple(factor.detach().to(work) for factor in factors)
-        self.form = HermitianForm() if complex_ else EuclideanForm()
-        sizes = [factor.shape[-1] for factor in factors]
-        self.dim = sum(sizes)
-        self.blocks = [slice(sum(sizes[:k]), sum(sizes[: k + 1])) for k in range(len(sizes))]
+        ends = list(accumulate((factor.shape[-1] for factor in factors), initial=0))
+        self.dim = ends[-1]
+        self.blocks = [slice(*pair) for pair in pairwise(ends)]
 
     @classmethod
     def signs(cls, d: int) -> FiniteGroup:
@@ -53,12 +53,7 @@ class FiniteGroup(IsometryGroup):
 
     @classmethod
     def cyclic(cls, order: int, form: BilinearForm | None = None) -> FiniteGroup:
-        """Rotations by multiples of 2π / order: of the plane, or phases of C for a Hermitian form.
-
-        Args:
-            order: number of elements, at least 1.
-            form: ``EuclideanForm()`` (SO(2), unless given) or ``HermitianForm()`` (U(1)).
-        """
+        """Rotations by multiples of 2π / order: SO(2), or phases U(1) for ``HermitianForm()``."""
         if order < 1:
             raise ValueError(f"order must be at least 1, got {order}")
         angle = 2 * math.pi / order * torch.arange(order, dtype=torch.float64)
@@ -71,15 +66,7 @@ class FiniteGroup(IsometryGroup):
 
     @classmethod
     def generated_by(cls, generators: Tensor, *, max_order: int = 256) -> FiniteGroup:
-        """All products of generators, as one factor.
-
-        Args:
-            generators: orthogonal or unitary, shape ``(m, b, b)``.
-            max_order: most elements to look for.
-
-        Raises:
-            ValueError: a generator is not orthogonal or unitary, or there are more elements.
-        """
+        """All products of orthogonal or unitary generators ``(m, b, b)``, as one factor."""
         _check_unitary(generators, "generators")
         tol = _tolerance(generators)
         elements = new = torch.eye(generators.shape[-1]).to(generators)[None]
@@ -107,35 +94,21 @@ class FiniteGroup(IsometryGroup):
         """None: the group has no connected components to speak of but its elements."""
         return 0
 
-    def algebra_basis(
-        self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
-    ) -> Tensor:
+    def _basis(self) -> Tensor:
         """Empty, shape ``(0, d, d)``."""
-        dtype = self.dtype if dtype is None else dtype
-        return torch.empty(0, self.dim, self.dim, dtype=dtype, device=device)
+        return self.factors[0].new_empty(0, self.dim, self.dim)
 
     def project_algebra(self, m: Tensor) -> Tensor:
         """Zero, the only algebra element."""
         self._check_matrix(m, "m")
         return torch.zeros_like(m)
 
-    def sample(
-        self,
-        *batch: int,
-        rapidity: float | Tensor = 1.0,
-        component: Sequence[int] | None = None,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
+    def _sample(
+        self, batch: tuple[int, ...], rapidity: float | Tensor, signs: Signs, **source: Any
     ) -> Tensor:
-        """Uniform elements, whatever ``rapidity``; see :class:`equiform.groups.IsometryGroup`."""
-        if component is not None:
-            self._signs(component)
-        chosen = [
-            torch.randint(len(factor), batch, generator=generator, device=device)
-            for factor in self.factors
-        ]
-        return self._assemble(chosen).to(self.dtype if dtype is None else dtype)
+        """Uniform elements, whatever ``rapidity``."""
+        chosen = [torch.randint(len(factor), batch, **source) for factor in self.factors]
+        return self._assemble(chosen)
 
     def component(self, t: Tensor) -> Tensor:
         """No signs, shape ``(..., 0)``."""
@@ -158,17 +131,12 @@ class FiniteGroup(IsometryGroup):
     def balance(self, second_moment: Tensor) -> Tensor:
         """The identity: the group leaves norms alone."""
         self._check_matrix(second_moment, "second_moment")
-        eye = torch.eye(self.dim, dtype=second_moment.dtype, device=second_moment.device)
-        return eye.expand_as(second_moment)
+        return torch.eye(self.dim).to(second_moment).expand_as(second_moment)
 
     def misfits(self, source: Tensor, target: Tensor) -> list[Tensor]:
         r"""For each factor, :math:`\lVert a_i - g b_i\rVert^2` on its block for all its elements g.
 
-        Args:
-            source, target: points b and a, shape ``(..., n, d)``.
-
-        Returns:
-            Shape ``(..., n, k)`` each, in the dtype of the points; never negative.
+        Points b and a, ``(..., n, d)``, give ``(..., n, k)`` each, in their dtype; never negative.
         """
         self._check_points(source, target)
         misfits = []
@@ -181,33 +149,25 @@ class FiniteGroup(IsometryGroup):
     def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
         # From points: moments cannot tell elements apart that differ by less than their rounding.
         chosen = [misfit.sum(-2).argmin(-1) for misfit in self.misfits(source, target)]
-        t = self._assemble(chosen)
-        norm = torch.linalg.matrix_norm
+        t, norm = self._assemble(chosen), torch.linalg.matrix_norm
         scale = norm(target).maximum(norm(source))
         if (norm(target - source @ t.mT) > rtol * scale).any():
-            raise DependencyMismatch(
-                f"no element of {self!r} carries source to target; recover gives the nearest one"
-            )
+            none = f"no element of {self!r} carries source to target"
+            raise DependencyMismatch(f"{none}; recover gives the nearest one")
         return t
 
-    def _fit(
-        self, moments: Moments, tau: Tensor | None, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
         """Block by block the g with the largest Re tr(g^σ N^t), by going through all of them."""
         s = torch.linalg.svdvals(moments.cross.detach())
         rank = (s > self.dim * eps * s[..., :1]).sum(-1)
+        scores = self._scores(moments.cross.mT)
+        norms = (self._diagonal(moments.source), self._diagonal(moments.target))
         unique = [
-            _margin(scores) > self.dim * eps * (trace(p) * trace(q)).sqrt()
-            for scores, p, q in zip(
-                self._scores(moments.cross.mT),
-                self._diagonal(moments.source),
-                self._diagonal(moments.target),
-                strict=True,
-            )
+            _margin(x) > self.dim * eps * (trace(p) * trace(q)).sqrt()
+            for x, p, q in zip(scores, *norms, strict=True)
         ]
         anchored = moments if tau is None else moments.anchored(tau)
-        t = self.polar(anchored.cross.mT)
-        return t, rank, torch.stack(unique).all(0)
+        return self.polar(anchored.cross.mT), rank, torch.stack(unique).all(0)
 
     def _diagonal(self, m: Tensor) -> list[Tensor]:
         return [m[..., block, block] for block in self.blocks]
@@ -235,9 +195,7 @@ class FiniteGroup(IsometryGroup):
 
 def _margin(scores: Tensor) -> Tensor:
     """How far the best of the scores is from the second; infinite where there is only one."""
-    if scores.shape[-1] == 1:
-        return torch.full_like(scores[..., 0], torch.inf)
-    best = scores.topk(2, dim=-1).values
+    best = torch.nn.functional.pad(scores, (0, 1), value=-torch.inf).topk(2, dim=-1).values
     return best[..., 0] - best[..., 1]
 
 
@@ -257,14 +215,12 @@ def _check_unitary(elements: Tensor, name: str) -> None:
         raise ValueError(f"{name} must have shape (k, b, b), got {tuple(elements.shape)}")
     if not (elements.is_floating_point() or elements.is_complex()):
         raise ValueError(f"{name} must be floating-point or complex, got {elements.dtype}")
-    eye = torch.eye(elements.shape[-1], dtype=elements.dtype, device=elements.device)
+    eye = torch.eye(elements.shape[-1]).to(elements)
     defect = torch.linalg.matrix_norm(sigma(elements) @ elements - eye).max()
     if not defect <= _tolerance(elements):
         kind = "unitary" if elements.is_complex() else "orthogonal"
-        raise ValueError(
-            f"{name} must be {kind}, but ‖g^σ g - I‖ is {float(defect):.2g}; "
-            "change to a basis that is orthonormal for an invariant product"
-        )
+        given = f"{name} must be {kind}, but ‖g^σ g - I‖ is {float(defect):.2g}"
+        raise ValueError(f"{given}; take a basis that is orthonormal for an invariant product")
 
 
 def _check_factor(elements: Tensor, name: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 from torch import Tensor, nn
 
 from equiform.experimental.finite import FiniteGroup
-from equiform.functional._views import full_precision, reduce_chunks, split_chunks
+from equiform.functional._arguments import check_choice, check_count
+from equiform.functional._views import full_precision, two_views
+from equiform.functional.equivariance import Reduction, reduce_chunks, split_chunks
 
 #: Most numbers of pairs times elements that are held at once.
 _TILE = 1 << 22
@@ -37,11 +41,8 @@ def pair_orbit(z1: Tensor, z2: Tensor, group: FiniteGroup) -> Tensor:
     Returns:
         One value a chunk, shape ``(...)``. Time n² times the orders of the factors, memory n times
         them beside a tile of fixed size.
-
-    Raises:
-        ValueError: shapes differ, or do not fit the group.
-        TypeError: real embeddings for a group of complex matrices, or the converse.
     """
+    z1, z2 = two_views(z1, z2)
     n = z1.shape[-2]
     total = z1.real.new_zeros(z1.shape[:-2])
     for misfit in group.misfits(z1, z2):
@@ -75,11 +76,16 @@ class PairOrbitLoss(nn.Module):
         ``(n, d), (n, d) -> ()``, or ``(num_chunks,)`` with ``reduction="none"``.
     """
 
-    def __init__(self, group: FiniteGroup, *, num_chunks: int = 1, reduction: str = "mean") -> None:
+    def __init__(
+        self, group: FiniteGroup, *, num_chunks: int = 1, reduction: Reduction = "mean"
+    ) -> None:
         super().__init__()
-        self.group = group
-        self.num_chunks = num_chunks
-        self.reduction = reduction
+        if not isinstance(group, FiniteGroup):
+            raise TypeError(f"group must be a FiniteGroup, got {group!r}")
+        check_count("num_chunks", num_chunks)
+        check_choice("reduction", reduction, get_args(Reduction))
+        self.group, self.num_chunks = group, num_chunks
+        self.reduction: Reduction = reduction
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """Loss of embeddings before and after, row by row."""

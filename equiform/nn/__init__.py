@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from equiform._extras import load_lazily
+from equiform._extras import lazy_exports
 
 if TYPE_CHECKING:
-    from equiform.nn.deepsets import DeepSets
-    from equiform.nn.heads import ProjectionHead
-    from equiform.nn.momentum import EmbeddingQueue, MomentumEncoder
-    from equiform.nn.resnet import BasicBlock, Bottleneck, ResNet, resnet18, resnet50
-    from equiform.nn.whitening import Whitening
-
-__all__ = [
-    "BasicBlock",
-    "Bottleneck",
-    "DeepSets",
-    "EmbeddingQueue",
-    "MomentumEncoder",
-    "ProjectionHead",
-    "ResNet",
-    "Whitening",
-    "resnet18",
-    "resnet50",
-]
-
-_SUBMODULE_OF = {
-    "BasicBlock": "resnet",
-    "Bottleneck": "resnet",
-    "DeepSets": "deepsets",
-    "EmbeddingQueue": "momentum",
-    "MomentumEncoder": "momentum",
-    "ProjectionHead": "heads",
-    "ResNet": "resnet",
-    "Whitening": "whitening",
-    "resnet18": "resnet",
-    "resnet50": "resnet",
-}
-
-
-def __getattr__(name: str) -> Any:
-    return load_lazily(__name__, _SUBMODULE_OF, name)
+    from equiform.nn.deepsets import DeepSets as DeepSets
+    from equiform.nn.heads import ProjectionHead as ProjectionHead
+    from equiform.nn.momentum import EmbeddingQueue as EmbeddingQueue
+    from equiform.nn.momentum import MomentumEncoder as MomentumEncoder
+    from equiform.nn.resnet import BasicBlock as BasicBlock
+    from equiform.nn.resnet import Bottleneck as Bottleneck
+    from equiform.nn.resnet import ResNet as ResNet
+    from equiform.nn.resnet import resnet18 as resnet18
+    from equiform.nn.resnet import resnet50 as resnet50
+    from equiform.nn.whitening import Whitening as Whitening
+else:
+    __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -21,9 +21,6 @@ class DeepSets(nn.Module):
         hidden: width of all layers.
         out_features: dimension of the embedding. It is not normalised; a manifold does that.
 
-    Raises:
-        ValueError: a width is under 1.
-
     Source: Zaheer et al., "Deep Sets", NeurIPS 2017.
     """
 
@@ -33,19 +30,10 @@ class DeepSets(nn.Module):
         for name, width in widths.items():
             if width < 1:
                 raise ValueError(f"DeepSets needs {name} >= 1, got {width}")
-        phi = nn.Sequential(
-            nn.Linear(in_features, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, hidden),
-        )
-        rho = nn.Sequential(
-            nn.LayerNorm(hidden),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, out_features),
-        )
+        first, *rest = (nn.Linear(n, hidden) for n in (in_features, hidden, hidden, hidden))
+        last = nn.Linear(hidden, out_features)
+        phi = nn.Sequential(first, nn.SiLU(), rest[0], nn.SiLU(), rest[1])
+        rho = nn.Sequential(nn.LayerNorm(hidden), rest[2], nn.SiLU(), last)
         self.aggregation = DeepSetsAggregation(local_nn=phi, global_nn=rho)
 
     def forward(
@@ -56,17 +44,13 @@ class DeepSets(nn.Module):
         ptr: Tensor | None = None,
         num_clouds: int | None = None,
     ) -> Tensor:
-        """Encode a batch of clouds.
+        """Encode a batch of clouds, ``(N, in_features) -> (num_clouds, out_features)``.
 
         Args:
-            pos: (N, in_features), the points of all clouds.
+            pos: the points of all clouds.
             index: (N,) int64, the cloud of each point: ``batch.batch`` of PyG. With neither
                 `index` nor `ptr` all points are one cloud.
-            ptr: (num_clouds + 1,) int64, where each cloud begins: ``batch.ptr``, in place of
-                `index`.
-            num_clouds: number of clouds; found from `index` or `ptr` if not given.
-
-        Returns:
-            (num_clouds, out_features).
+            ptr: (num_clouds + 1,) int64, where each cloud begins: ``batch.ptr``, in its place.
+            num_clouds: found from `index` or `ptr` if not given.
         """
         return self.aggregation(pos, index, ptr=ptr, dim_size=num_clouds)

@@ -14,11 +14,8 @@ class ProjectionHead(nn.Sequential):
     have no bias, which it would take away.
 
     Args:
-        widths: of the input, of the hidden layers if any, and of the embedding. The embedding is
-            not normalised; a manifold does that.
-
-    Raises:
-        ValueError: there are fewer than two widths, or one is under 1.
+        widths: of the input, of the hidden layers if any, and of the embedding, which is not
+            normalised; a manifold does that.
 
     Shape:
         ``(n, widths[0]) -> (n, widths[-1])``

@@ -19,9 +19,6 @@ class MomentumEncoder(nn.Module):
         module: the encoder to begin with; it is copied, and not kept.
         momentum: m, in [0, 1]; 0.99 is usual. The attribute may be changed between updates.
 
-    Raises:
-        ValueError: the momentum is outside [0, 1].
-
     Source: He et al., "Momentum Contrast for Unsupervised Visual Representation Learning", CVPR
     2020, eq. 2.
     """
@@ -44,13 +41,9 @@ class MomentumEncoder(nn.Module):
 
         Args:
             module: the encoder that this one was made from, or a wrapper of it.
-
-        Raises:
-            ValueError: its parameters or buffers have other shapes.
         """
-        own = [*self.module.parameters(), *self.module.buffers()]
-        shapes = [x.shape for x in own]
-        if shapes != [x.shape for x in (*module.parameters(), *module.buffers())]:
+        own, other = ([*m.parameters(), *m.buffers()] for m in (self.module, module))
+        if [x.shape for x in own] != [x.shape for x in other]:
             raise ValueError(
                 f"update needs the encoder that this {type(self).__name__} was made from, got a "
                 f"{type(module).__name__} whose parameters or buffers have other shapes"
@@ -72,11 +65,7 @@ class EmbeddingQueue(nn.Module):
     the sphere. Its buffers are in checkpoints.
 
     Args:
-        dim: d, of an embedding.
-        size: how many it holds.
-
-    Raises:
-        ValueError: `dim` or `size` is under 1.
+        dim, size: d, of an embedding, and how many it holds.
 
     Source: He et al., CVPR 2020, algorithm 1; there the size must be a multiple of the batch, here
     it need not.
@@ -101,20 +90,15 @@ class EmbeddingQueue(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, embeddings: Tensor) -> None:
-        """Put embeddings in, in place of the oldest.
+        """Put embeddings ``(n, d)`` in, in place of the oldest.
 
-        Args:
-            embeddings: shape ``(n, d)``; in distributed training those of all ranks, as
-                ``equiform.ops.distributed.gather_uneven`` gives, so that all queues are one.
-
-        Raises:
-            ValueError: the shape is another.
+        In distributed training give those of all ranks, as
+        ``equiform.ops.distributed.gather_uneven`` does, so that all queues are one.
         """
         size, dim = self.rows.shape
         if embeddings.ndim != 2 or embeddings.shape[1] != dim:
-            raise ValueError(
-                f"enqueue needs embeddings of shape (n, {dim}), got {tuple(embeddings.shape)}"
-            )
+            given = tuple(embeddings.shape)
+            raise ValueError(f"enqueue needs embeddings of shape (n, {dim}), got {given}")
         place = self.num_seen + torch.arange(len(embeddings), device=self.rows.device)
         # Of more than fit only the last may be written: no place twice, for which no order holds.
         self.rows[place[-size:] % size] = embeddings[-size:].to(self.rows.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ class _Pointwise(nn.Conv2d):
     under 8 channels in channels-last, writes beyond its memory (torch 2.13).
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self.in_channels >= 8:
             return super().forward(x)
         s = self.stride[0]
@@ -35,8 +36,8 @@ class BasicBlock(nn.Module):
     """Two 3×3 convolutions beside a shortcut: the block of ResNet-18.
 
     Args:
-        in_channels: channels that come in.
-        width: channels of the convolutions; `expansion` times as many come out.
+        in_channels, width: channels that come in, and of the convolutions; `expansion` times as
+            many come out.
         stride: of the first 3×3 convolution.
     """
 
@@ -54,18 +55,15 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(n, in_channels, h, w) -> (n, expansion * width, ⌈h / stride⌉, ⌈w / stride⌉)``."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.relu(self.bn1(self.conv1(x)))
-        x = self.bn2(self.conv2(x))
+        x = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
         return self.relu(x + shortcut)
 
 
 class Bottleneck(nn.Module):
     """1×1, 3×3 and 1×1 convolutions beside a shortcut: the block of ResNet-50.
 
-    The stride is that of the 3×3 convolution, as in torchvision, not of the first as in the paper.
-
-    Args:
-        in_channels, width, stride: as of :class:`BasicBlock`.
+    The stride is that of the 3×3 convolution, as in torchvision, not of the first as in the paper;
+    arguments as of :class:`BasicBlock`.
     """
 
     expansion = 4
@@ -86,9 +84,11 @@ class Bottleneck(nn.Module):
         """As :meth:`BasicBlock.forward`."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
-        x = self.relu(self.bn2(self.conv2(x)))
-        x = self.bn3(self.conv3(x))
+        x = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(x)))))
         return self.relu(x + shortcut)
+
+
+_Block = type[BasicBlock] | type[Bottleneck]
 
 
 class ResNet(nn.Module):
@@ -101,8 +101,7 @@ class ResNet(nn.Module):
 
     Args:
         block: :class:`BasicBlock` or :class:`Bottleneck`.
-        layers: number of blocks in each of the four stages.
-        width: w, channels of the stem and of the first stage.
+        layers, width: blocks in each of the four stages; w, channels of the stem and the first.
         cifar_stem: begin with a 3×3 convolution at full resolution, for images of 32×32, in place
             of a 7×7 of stride 2 and a max-pool.
         zero_init_residual: begin each block as its shortcut, with zero for the scale of its last
@@ -111,16 +110,13 @@ class ResNet(nn.Module):
     Attributes:
         out_features: dimension of the embedding, 8w times the block's expansion.
 
-    Raises:
-        ValueError: there are not four stages, or one is empty, or the width is under 1.
-
     Source: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016; the stem for small
     images as in Chen et al., ICML 2020, B.9; Goyal et al. 2017, 5.1, for the zeros.
     """
 
     def __init__(
         self,
-        block: type[BasicBlock] | type[Bottleneck],
+        block: _Block,
         layers: Sequence[int],
         *,
         width: int = 64,
@@ -132,29 +128,25 @@ class ResNet(nn.Module):
             raise ValueError(f"ResNet needs layers of four stages, each >= 1, got {layers}")
         if width < 1:
             raise ValueError(f"ResNet needs width >= 1, got {width}")
-        if cifar_stem:
-            self.conv1 = nn.Conv2d(3, width, 3, padding=1, bias=False)
-        else:
-            self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
+        kernel, stride = (3, 1) if cifar_stem else (7, 2)
+        self.conv1 = nn.Conv2d(3, width, kernel, stride, padding=kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.Identity() if cifar_stem else nn.MaxPool2d(3, stride=2, padding=1)
-        widths = [width, 2 * width, 4 * width, 8 * width]
-        outputs = [block.expansion * w for w in widths]
-        self.layer1 = _stage(block, layers[0], width, widths[0], stride=1)
-        self.layer2 = _stage(block, layers[1], outputs[0], widths[1], stride=2)
-        self.layer3 = _stage(block, layers[2], outputs[1], widths[2], stride=2)
-        self.layer4 = _stage(block, layers[3], outputs[2], widths[3], stride=2)
+        out = block.expansion * width
+        self.layer1 = _stage(block, layers[0], width, width, 1)
+        self.layer2 = _stage(block, layers[1], out, 2 * width, 2)
+        self.layer3 = _stage(block, layers[2], 2 * out, 4 * width, 2)
+        self.layer4 = _stage(block, layers[3], 4 * out, 8 * width, 2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Identity()
-        self.out_features = outputs[3]
+        self.out_features = 8 * out
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            elif zero_init_residual and isinstance(module, BasicBlock):
-                nn.init.zeros_(module.bn2.weight)
-            elif zero_init_residual and isinstance(module, Bottleneck):
-                nn.init.zeros_(module.bn3.weight)
+            elif zero_init_residual and isinstance(module, BasicBlock | Bottleneck):
+                last = module.bn2 if isinstance(module, BasicBlock) else module.bn3
+                nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed images, ``(n, 3, h, w) -> (n, out_features)``, not normalised."""
@@ -163,48 +155,29 @@ class ResNet(nn.Module):
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
-def _stage(
-    block: type[BasicBlock] | type[Bottleneck],
-    depth: int,
-    in_channels: int,
-    width: int,
-    *,
-    stride: int,
-) -> nn.Sequential:
+def _stage(block: _Block, depth: int, in_channels: int, width: int, stride: int) -> nn.Sequential:
     """Blocks one after another, of which the first has the stride."""
     rest = [block(block.expansion * width, width) for _ in range(depth - 1)]
     return nn.Sequential(block(in_channels, width, stride), *rest)
 
 
-def resnet18(
-    *, width: int = 64, cifar_stem: bool = False, zero_init_residual: bool = False
-) -> ResNet:
+class _Options(TypedDict, total=False):
+    width: int
+    cifar_stem: bool
+    zero_init_residual: bool
+
+
+def resnet18(**options: Unpack[_Options]) -> ResNet:
     """ResNet-18 without its classifier: 11,176,512 parameters, 512 features.
 
-    Args:
-        width, cifar_stem, zero_init_residual: of :class:`ResNet`.
+    Options are those of :class:`ResNet`.
     """
-    return ResNet(
-        BasicBlock,
-        (2, 2, 2, 2),
-        width=width,
-        cifar_stem=cifar_stem,
-        zero_init_residual=zero_init_residual,
-    )
+    return ResNet(BasicBlock, (2, 2, 2, 2), **options)
 
 
-def resnet50(
-    *, width: int = 64, cifar_stem: bool = False, zero_init_residual: bool = False
-) -> ResNet:
+def resnet50(**options: Unpack[_Options]) -> ResNet:
     """ResNet-50 without its classifier: 23,508,032 parameters, 2,048 features.
 
-    Args:
-        width, cifar_stem, zero_init_residual: of :class:`ResNet`.
+    Options are those of :class:`ResNet`.
     """
-    return ResNet(
-        Bottleneck,
-        (3, 4, 6, 3),
-        width=width,
-        cifar_stem=cifar_stem,
-        zero_init_residual=zero_init_residual,
-    )
+    return ResNet(Bottleneck, (3, 4, 6, 3), **options)

@@ -10,10 +10,8 @@ class Whitening(nn.Module):
     r"""Centre a batch and decorrelate it, :math:`z \mapsto L^{-1}(z - μ)` with :math:`LL^t = Σ`.
 
     No encoder that ends in it can map all inputs to one point or onto one line, whatever the loss.
-    A batch norm is not enough: it scales each coordinate, and lets all of them be the same.
-
-    Like a batch norm it uses the statistics of the batch in train mode, and running ones in eval
-    mode.
+    A batch norm is not enough: it scales each coordinate, and lets all of them be the same. As it,
+    this uses the statistics of the batch in train mode, and running ones in eval mode.
 
     Args:
         features: d.
@@ -34,8 +32,12 @@ class Whitening(nn.Module):
 
     def __init__(self, features: int, *, momentum: float = 0.1, shrinkage: float = 1e-3) -> None:
         super().__init__()
-        self.momentum = momentum
-        self.shrinkage = shrinkage
+        if features < 1:
+            raise ValueError(f"Whitening needs features >= 1, got {features}")
+        if not (0 < momentum <= 1 and 0 < shrinkage < 1):
+            given = f"momentum={momentum} and shrinkage={shrinkage}"
+            raise ValueError(f"momentum must be in (0, 1] and shrinkage in (0, 1), got {given}")
+        self.momentum, self.shrinkage = momentum, shrinkage
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("covariance", torch.eye(features))
         self.register_buffer("num_batches", torch.zeros((), dtype=torch.long))

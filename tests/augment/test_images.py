@@ -11,7 +11,6 @@ from hypothesis.extra import numpy as hnp
 
 from equiform import EuclideanForm
 from equiform.augment import (
-    CAREViews,
     ColorJitter,
     Compose,
     GaussianBlur,
@@ -20,7 +19,6 @@ from equiform.augment import (
     RandomResizedCrop,
     Solarize,
     augment_chunks,
-    care_views,
     fixed,
     normalize,
     simclr_augmentation,
@@ -76,15 +74,6 @@ def apart(a, b):
     return (a - b).flatten(1).abs().amax(1)
 
 
-def assert_shared(result, chunks):
-    """The images of a chunk are equal up to rounding; those of two chunks are not alike."""
-    firsts = result.unflatten(0, (chunks, -1))[:, 0]
-    of_chunk = torch.arange(len(result)) // (len(result) // chunks)
-    assert apart(result, firsts[of_chunk]).max() <= rounding(result)
-    i, j = torch.combinations(torch.arange(chunks)).unbind(1)
-    assert (apart(firsts[i], firsts[j]) > 100 * rounding(result)).all()
-
-
 @st.composite
 def image_batches(draw, min_side=3):
     shape = (draw(st.integers(1, 5)), 3, *draw(st.tuples(*[st.integers(min_side, 12)] * 2)))
@@ -126,28 +115,6 @@ def test_identical_images_of_a_chunk_stay_alike(augmentation, image, chunks, siz
     assert len(parameters) == chunks
     firsts = result[::size].repeat_interleave(size, 0)
     assert apart(result, firsts).max() <= rounding(result)
-
-
-@pytest.mark.parametrize("augmentation", CONTINUOUS.values(), ids=CONTINUOUS.keys())
-def test_chunks_differ(augmentation):
-    batch = images(1).expand(12, -1, -1, -1)
-    result, _ = augment_chunks(augmentation, batch, 6, generator=generator())
-    assert_shared(result, 6)
-
-
-@pytest.mark.parametrize("augmentation", SWITCHES.values(), ids=SWITCHES.keys())
-def test_switches_differ_between_chunks_and_not_within(augmentation):
-    batch = images(1).expand(64, -1, -1, -1)
-    result, _ = augment_chunks(augmentation, batch, 16, generator=generator())
-    changed = (result != batch / 255).flatten(1).any(1).unflatten(0, (16, 4))
-    assert 0 < int(changed[:, 0].sum()) < 16
-    assert torch.equal(changed, changed[:, :1].expand_as(changed))
-
-
-def test_a_shared_batch_is_large_and_threads_may_divide_it():
-    batch = images(1, 31, 33).expand(256, -1, -1, -1)
-    result, _ = augment_chunks(simclr_augmentation(32), batch, 1, generator=generator())
-    assert apart(result, result[:1]).max() <= rounding(result, side=33)
 
 
 @every
@@ -236,25 +203,6 @@ def test_autocast_and_gradients_stay_out():
         assert torch.equal(augmentation.apply(batch, parameters), expected)
 
 
-@given(chunks=st.integers(2, 3), size=st.integers(2, 3), seed=st.integers(0, 2**31))
-def test_care_views(chunks, size, seed):
-    augmentation = CONTINUOUS["simclr"]
-    batch = images(1).expand(chunks * size, -1, -1, -1)
-    views = care_views(augmentation, batch, chunks, generator=generator(seed))
-    assert isinstance(views, CAREViews)
-    for view in (views.x1_inv, views.x2_inv):
-        assert_shared(view, len(batch))
-    for view in (views.x1_equi, views.x2_equi):
-        assert_shared(view, chunks)
-    different = 100 * rounding(views.x1_inv)
-    assert (apart(views.x1_inv, views.x2_inv) > different).all()
-    assert (apart(views.x1_equi, views.x2_equi) > different).all()
-    again = care_views(augmentation, batch, chunks, generator=generator(seed))
-    assert all(map(torch.equal, views, again))
-    other_rank = care_views(augmentation, batch, chunks, generator=generator(seed + 1))
-    assert all((apart(*pair) > different).all() for pair in zip(views, other_rank, strict=True))
-
-
 def test_a_flip_is_recovered_as_its_permutation():
     """On pixels as embeddings, a flip *is* an isometry: the group finds it from pairs."""
     batch = torch.rand(90, 3, 2, 4, generator=generator(), dtype=torch.float64)
@@ -288,12 +236,6 @@ def test_normalize():
         normalize(batch, mean, (1.0, 0.0, 1.0))
     with pytest.raises(ValueError, match="three values, got"):
         normalize(batch, (0.5,), std)
-
-
-@pytest.mark.parametrize("num_chunks", [-1, 0, 3, 8])
-def test_chunks_must_divide(num_chunks):
-    with pytest.raises(ValueError, match=f"4 images does not divide into num_chunks={num_chunks}"):
-        augment_chunks(HorizontalFlip(), images(4), num_chunks)
 
 
 def test_errors():

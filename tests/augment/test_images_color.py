@@ -16,11 +16,11 @@ from equiform.augment import (
     BlurParameters,
     ColorJitter,
     GaussianBlur,
-    GrayscaleParameters,
     JitterParameters,
     RandomGrayscale,
     Solarize,
     SolarizeParameters,
+    SwitchParameters,
 )
 
 seeds = st.integers(0, 2**31)
@@ -127,7 +127,7 @@ def test_blends_of_pil(name, enhance, batch, factor):
 
 @given(batch=byte_images(max_n=1))
 def test_grayscale_of_pil(batch):
-    result = RandomGrayscale().apply(batch, GrayscaleParameters(torch.tensor([True])))
+    result = RandomGrayscale().apply(batch, SwitchParameters(torch.tensor([True])))
     image = Image.fromarray(batch[0].permute(1, 2, 0).numpy()).convert("L")
     np.testing.assert_allclose(255 * result[0, 0].numpy(), np.asarray(image), atol=0.51)
     assert torch.equal(result, result[:, :1].expand_as(result))
@@ -230,7 +230,7 @@ def test_laws_of_the_jitter():
 def test_probabilities(p):
     n = 10_000
     for applied in (
-        RandomGrayscale(p).sample(n, generator=generator()).gray,
+        RandomGrayscale(p).sample(n, generator=generator()).on,
         Solarize(p=p).sample(n, generator=generator()).threshold <= 1,
         GaussianBlur(p=p).sample(n, generator=generator()).sigma > 0,
     ):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from equiform.augment import CropParameters, FlipParameters, HorizontalFlip, RandomResizedCrop
+from equiform.augment import CropParameters, HorizontalFlip, RandomResizedCrop, SwitchParameters
 
 sides = st.integers(1, 40)
 seeds = st.integers(0, 2**31)
@@ -148,7 +148,7 @@ def test_constants_stay(height, width, value, seed, antialias):
 @given(height=sides, width=sides, seed=seeds)
 def test_flips(height, width, seed):
     batch, flip = noise(4, height, width, seed), HorizontalFlip()
-    parameters = FlipParameters(torch.tensor([True, False, True, False]))
+    parameters = SwitchParameters(torch.tensor([True, False, True, False]))
     result = flip.apply(batch, parameters)
     assert np.array_equal(result[::2], batch.numpy()[::2, :, :, ::-1])
     assert torch.equal(result[1::2], batch[1::2])
@@ -158,7 +158,7 @@ def test_flips(height, width, seed):
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 def test_flip_probability(p):
     n = 10_000
-    rate = HorizontalFlip(p).sample(n, generator=generator()).flip.double().mean()
+    rate = HorizontalFlip(p).sample(n, generator=generator()).on.double().mean()
     assert float(rate) == pytest.approx(p, abs=5 * math.sqrt(p * (1 - p) / n))
 
 

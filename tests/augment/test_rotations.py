@@ -1,11 +1,13 @@
 """Rotations are Haar on SO(d), and one is shared by a chunk and by no other."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equiform.augment import random_rotations, rotate_chunks
+from equiform.augment import random_rotations, reorient, rotate_chunks, tilt
 
 pyg = pytest.importorskip("torch_geometric.data")
 
@@ -117,3 +119,42 @@ def test_chunks_must_divide(num_chunks):
 def test_a_batch_without_positions():
     with pytest.raises(ValueError, match="pos is None"):
         rotate_chunks(pyg.Batch.from_data_list([pyg.Data(x=torch.ones(2, 1))]), 1)
+
+
+SIZES = (5, 9, 7, 6)
+
+
+def fitted_rotations(before, after):
+    """The linear map of each cloud, by least squares: rows transform as ``x @ r.mT``."""
+    pairs = zip(before.pos.split(SIZES), after.pos.split(SIZES), strict=True)
+    return torch.stack([torch.linalg.lstsq(a, b).solution.mT for a, b in pairs])
+
+
+def test_tilts_are_rotations_of_at_most_the_angle():
+    batch = batch_of_clouds(SIZES)
+    before = batch.pos.clone()
+    maps = fitted_rotations(batch, tilt(batch, 20.0, generator=generator()))
+    torch.testing.assert_close(maps @ maps.mT, torch.eye(3).expand_as(maps).double())
+    cosines = (maps.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
+    assert (torch.linalg.det(maps) > 0).all()
+    assert (cosines > math.cos(math.radians(20.5))).all()
+    assert cosines.std() > 0
+    assert torch.equal(batch.pos, before)
+
+
+def test_reorienting_turns_each_cloud_by_its_own_rotation():
+    batch = batch_of_clouds(SIZES)
+    maps = fitted_rotations(batch, reorient(batch, generator=generator()))
+    apart = torch.linalg.matrix_norm(maps[:, None] - maps)
+    assert apart[~torch.eye(len(SIZES), dtype=torch.bool)].min() > 0.1
+
+
+@pytest.mark.parametrize("angle", [0.0, -1.0, 181.0])
+def test_tilt_checks_the_angle(angle):
+    with pytest.raises(ValueError, match="max_degrees must be in"):
+        tilt(batch_of_clouds(SIZES), angle)
+
+
+def test_tilt_needs_points():
+    with pytest.raises(ValueError, match="tilt needs"):
+        tilt(pyg.Batch(ptr=torch.tensor([0])), 10.0)

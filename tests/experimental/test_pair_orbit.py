@@ -109,7 +109,15 @@ def test_module_chunks_reduces_and_keeps_single_precision():
     [
         (lambda: pair_orbit(torch.ones(3, 3), torch.ones(3, 3), Q8), ValueError, "2"),
         (lambda: PairOrbitLoss(Q8)(torch.ones(3, 2), torch.ones(3, 2)), TypeError, "complex"),
-        (lambda: pair_orbit(torch.ones(3, 2), torch.ones(2, 2), Q8), ValueError, "pair_orbit"),
+        (
+            lambda: pair_orbit(torch.ones(3, 2), torch.ones(2, 2), Q8),
+            ValueError,
+            "one non-empty shape",
+        ),
+        (lambda: PairOrbitLoss(Q8, num_chunks=0), ValueError, "num_chunks must be at least 1"),
+        (lambda: PairOrbitLoss(Q8, num_chunks=2.0), TypeError, "num_chunks must be an int"),
+        (lambda: PairOrbitLoss(Q8, reduction="meen"), ValueError, "reduction must be one of"),
+        (lambda: PairOrbitLoss(torch.ones(2, 2, 2)), TypeError, "group must be a FiniteGroup"),
     ],
 )
 def test_errors_name_the_argument(call, error, message):

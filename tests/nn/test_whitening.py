@@ -18,3 +18,13 @@ def test_whitening_decorrelates_in_both_modes(generator: torch.Generator) -> Non
         torch.testing.assert_close(white.mT @ white / 5000, torch.eye(4), atol=1e-2, rtol=0)
         torch.testing.assert_close(white.mean(0), torch.zeros(4), atol=1e-2, rtol=0)
         layer.eval()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"features": 0}, {"momentum": 0.0}, {"momentum": 2.0}, {"shrinkage": 0.0}, {"shrinkage": 1.0}],
+)
+def test_whitening_checks_its_arguments(wrong: dict[str, float]) -> None:
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=rf"{name}.* got .*\b{value}"):
+        Whitening(**{"features": 4, **wrong})  # pyright: ignore[reportArgumentType]
