@@ -1,9 +1,12 @@
-"""Optional dependencies: report one that is missing by name, with the command that installs it."""
+"""Optional dependencies: reported by name where missing, loaded when they are first used."""
 
 from __future__ import annotations
 
+import ast
 import importlib
-from collections.abc import Mapping
+import inspect
+import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -14,9 +17,6 @@ def require(module: str, *, extra: str) -> ModuleType:
     Args:
         module: dotted name of the module, such as ``"gemmi"``.
         extra: the extra of equiform that installs it, such as ``"proteins"``.
-
-    Returns:
-        The imported module.
 
     Raises:
         ImportError: the module is not installed; the message holds the pip command. A module that
@@ -32,24 +32,32 @@ def require(module: str, *, extra: str) -> ModuleType:
         ) from error
 
 
-def load_lazily(package: str, submodule_of: Mapping[str, str], name: str) -> Any:
-    """The body of a package's ``__getattr__`` (PEP 562): load a public name on first use.
+def lazy_exports(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Have the names that a package imports for type checkers only load on first use (PEP 562).
 
-    A package whose names need different extras stays importable without any of them: only the
-    name that needs a missing one raises.
+    They stand once, as ``from package.module import Name as Name`` under ``if TYPE_CHECKING:`` in
+    the package's ``__init__.py``, which is read here. So a package whose names need different
+    extras stays importable without any: only the name that needs a missing one raises.
 
-    Args:
-        package: ``__name__`` of the package.
-        submodule_of: the submodule that defines each lazily loaded name.
-        name: the attribute asked for.
-
-    Returns:
-        The attribute.
-
-    Raises:
-        AttributeError: the package has no such name.
-        ImportError: the name needs an extra that is not installed.
+    Returns, for the ``__name__`` of a package while it is imported, its ``__getattr__`` and
+    ``__dir__``, and the names, for ``__all__``.
     """
-    if name not in submodule_of:
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{package}.{submodule_of[name]}"), name)
+    module = sys.modules[package]
+    home = {
+        alias.name: statement.module or package
+        for block in ast.parse(inspect.getsource(module)).body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+        if alias.asname == alias.name
+    }
+
+    def load(name: str) -> Any:
+        if name not in home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if home[name] == package:  # a subpackage
+            return importlib.import_module(f"{package}.{name}")
+        return getattr(importlib.import_module(home[name]), name)
+
+    return load, lambda: sorted({*vars(module), *home}), sorted(home)

@@ -18,7 +18,7 @@ from benchmarks.gpu.stages import STAGES
 from benchmarks.gpu.table import CASES, figures, verdicts
 from benchmarks.gpu.workers import Limits, share
 from equiform.ops.gram_difference.routes import CROSSOVERS
-from equiform.ops.gram_difference.triton_config import LAUNCH
+from equiform.ops.gram_difference.triton.config import LAUNCH
 
 COMMAND = [sys.executable, "-W", "ignore", "-m", "benchmarks.gpu"]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -37,7 +37,7 @@ def copied_tree(folder):
         target = folder / file.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
-    info_nce = "equiform/ops/info_nce/launch.json"
+    info_nce = "equiform/ops/info_nce/triton/launch.json"
     (folder / info_nce).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / info_nce, folder / info_nce)
     return folder
