@@ -13,7 +13,7 @@ from benchmarks import rivals
 from equiform import CARELoss, InfoNCELoss, PairwiseEquivarianceLoss
 from equiform.augment import augment_chunks, care_views, simclr_augmentation
 from equiform.nn import BasicBlock, ResNet, resnet18
-from equiform.training import ImageEncoder
+from images.encoder import ImageEncoder
 
 BATCH, NUM_CHUNKS, DIM = 256, 16, 128
 TEMPERATURE, WEIGHT = 0.5, 0.01

@@ -49,7 +49,8 @@ from benchmarks.care_methods import (
 )
 from benchmarks.timing import machine, median_ms
 from equiform.data import synthetic_shapes
-from equiform.training import ImageEncoder, keep_freed_memory
+from equiform.training import keep_freed_memory
+from images.encoder import ImageEncoder
 
 #: On a GPU: the most that CARE may take of SimCLR's step, and the least that the released takes
 #: of ours.

@@ -25,9 +25,9 @@ from torch import Tensor
 from equiform import IndefiniteForm, MinkowskiForm, Moments, SymplecticForm
 from equiform.forms import BilinearForm
 from equiform.groups import NoncompactGroup
-from equiform.groups.polar import newton_polar
-from equiform.groups.starts import balance, cartan, nearest_compact
-from equiform.groups.wahba import descend, misfit
+from equiform.groups.fit.descent import descend
+from equiform.groups.fit.polar import newton_polar
+from equiform.groups.fit.starts import balance, cartan, nearest_compact
 
 FAMILIES: dict[str, Callable[[int], BilinearForm]] = {
     "O(1, d-1)": lambda d: MinkowskiForm(),
@@ -97,7 +97,7 @@ def configuration(
     fit = group.recover(b, a)
     milliseconds["recover"] = 1e3 * (time.perf_counter() - began) / count
     inside = group.contains(fit.matrix)
-    errors["recover"] = torch.where(inside, misfit(moments, fit.matrix.mT), torch.inf)
+    errors["recover"] = torch.where(inside, moments.misfit(fit.matrix.mT), torch.inf)
     began = time.perf_counter()
     for i in range(min(10, count)):
         group.recover(b[i], a[i])

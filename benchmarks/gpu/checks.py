@@ -28,8 +28,8 @@ from equiform import (
 )
 from equiform.functional import info_nce, pairwise_equivariance
 from equiform.ops import gram_difference, log_partition
-from equiform.ops.gram_difference.triton_config import LAUNCH
-from equiform.ops.gram_difference.triton_moments import moments
+from equiform.ops.gram_difference.triton.config import LAUNCH
+from equiform.ops.gram_difference.triton.moments import moments
 
 FORMS: dict[str, Callable[[int], BilinearForm]] = {
     "euclidean": lambda d: EuclideanForm(),

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from equiform.ops.gram_difference.triton_config import LAUNCH as GRAM_DIFFERENCE
-from equiform.ops.info_nce.triton_config import LAUNCH as INFO_NCE
+from equiform.ops.gram_difference.triton.config import LAUNCH as GRAM_DIFFERENCE
+from equiform.ops.info_nce.triton.config import LAUNCH as INFO_NCE
 from equiform.ops.tuned import Launch, device_name
 
 #: By op, where its launch parameters lie.

@@ -19,8 +19,8 @@ from equiform.functional import pairwise_equivariance
 from equiform.ops import gram_difference
 from equiform.ops.gram_difference.moments import second_moments
 from equiform.ops.gram_difference.routes import choose_route
-from equiform.ops.gram_difference.triton_config import LAUNCH
-from equiform.ops.gram_difference.triton_moments import moments as split_k_moments
+from equiform.ops.gram_difference.triton.config import LAUNCH
+from equiform.ops.gram_difference.triton.moments import moments as split_k_moments
 
 #: Steps in a graph, so that its own start does not count.
 REPEATS = 10

@@ -22,7 +22,7 @@ from benchmarks.gram_difference import make
 from benchmarks.timing import graphed, median_ms
 from equiform import EuclideanForm
 from equiform.ops import gram_difference, log_partition
-from equiform.ops.gram_difference.triton_moments import moments
+from equiform.ops.gram_difference.triton.moments import moments
 
 SLACK = 2.0
 #: Calls in a graph, so that its own start does not count.
