@@ -48,8 +48,10 @@ nitpick_ignore_regex = [
     (r"py:obj", r"\w+"),
     # autodoc shows the annotations of attributes as they are written, without their module.
     (r"py:class", r"Tensor|Form|Path|Module"),
-    # Private types and type variables in public signatures have no page.
-    (r"py:(class|obj)", r"equiform\.(\w+\.)*(_\w+|Batch(T|_co)?|P)"),
+    # Types that are private or of private modules, and type variables, have no page.
+    (r"py:(class|obj)", r"equiform\.(\w+\.)*(_\w+(\.\w+)*|Batch(T|_co)?|P)"),
+    (r"py:class", r"equiform\.(forms\.signed_permutation\.\w+|groups\.framed\.GroupOfParts)"),
+    (r"py:class", r"equiform\.metrics\.wahba\.FittedMetric"),
 ]
 
 # A package whose names load on first use shows them to autodoc only once they are loaded.
