@@ -35,17 +35,15 @@ def matrices(n: int, d: int, *, sesquilinear: bool = False) -> st.SearchStrategy
 
 def isotropic_frame(form: BilinearForm, d: int) -> Tensor:
     """Null, mutually orthogonal rows, as many as the form allows: ``(Witt index, d)``."""
-    j = form.matrix(d).to(torch.complex128)
-    if form.symmetry == 1:
-        values, vectors = torch.linalg.eigh(j)
-        negative, positive = vectors[:, values < 0].mT, vectors[:, values > 0].mT
-        k = min(len(negative), len(positive))
-        frame = negative[:k] + positive[:k]
-    else:
-        # An eigenvector x + iy of the Hermitian iJ has real and imaginary part conjugate to each
-        # other; the real parts of the positive half are mutually orthogonal for J.
-        frame = torch.linalg.eigh(1j * j)[1][:, d // 2 :].real.mT + 0j
-    return frame if form.sesquilinear else frame.real
+    spaces, k = form.eigenvectors(d), min(form.signature(d))
+    dtype = torch.complex128 if form.sesquilinear else torch.float64
+    if not k:
+        return torch.zeros(0, d, dtype=dtype)
+    # An eigenvector x + iy of iJ has real and imaginary part conjugate to each other; the real
+    # parts of the positive half are mutually orthogonal for J.
+    null = spaces[1][:, :k] + spaces[-1][:, :k] if form.symmetry == 1 else spaces[1].real
+    frame, rows = form.frame(d), null.mT.to(dtype)
+    return rows if frame is None else torch.linalg.solve(frame, rows, left=False)
 
 
 @st.composite
