@@ -56,4 +56,4 @@ def at_least(dtype: torch.dtype, *sets: Tensor) -> list[Tensor]:
 
 def real_dtype(*sets: Tensor) -> torch.dtype:
     """The dtype of a measure: real, of the precision of the embeddings, at least float32."""
-    return at_least(torch.float32, *sets)[0].dtype.to_real()
+    return at_least(torch.float32, *sets)[0].real.dtype

@@ -7,8 +7,8 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
+from equiform._options import check_choice, check_count
 from equiform.experimental.finite import FiniteGroup
-from equiform.functional._arguments import check_choice, check_count
 from equiform.functional._views import full_precision, two_views
 from equiform.functional.equivariance import Reduction, reduce_chunks, split_chunks
 

@@ -168,6 +168,16 @@ class Form(abc.ABC):
         return f"{type(self).__name__}({', '.join(map(repr, self._key()))})"
 
 
+def check_form(form: object) -> None:
+    """Raise TypeError unless it is a form."""
+    if not isinstance(form, Form):
+        remedy = f"; use manifold={form!r}" if hasattr(form, "projx") else ""
+        raise TypeError(
+            f"form must be a form such as MinkowskiForm(), got {form!r} "
+            f"({type(form).__name__}){remedy}"
+        )
+
+
 @functools.singledispatch
 def isometry_group(form: Form, d: int) -> IsometryGroup:
     """The isometry group of ``form`` on d dimensions.

@@ -1,14 +1,13 @@
-"""What is asked of the options of losses and measures, where they are given."""
+"""What is asked of the forms, groups and manifolds that losses and measures are given."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from equiform.forms import EuclideanForm, Form, HermitianForm
+from equiform.forms._base import check_form
 from equiform.groups import IsometryGroup
 
 
@@ -45,35 +44,6 @@ class Geometry(CarriesForm, SupportsSimilarity, SupportsDistance, Protocol):
     """All that losses ask of a manifold."""
 
 
-def check_choice(name: str, value: object, allowed: Sequence[object]) -> None:
-    """Raise ValueError unless an option is one of those there are."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {list(allowed)}, got {value!r}")
-
-
-def check_count(name: str, value: object) -> None:
-    """Raise unless an option is a positive integer; True is none."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, got {value!r} ({type(value).__name__})")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {name}={value}")
-
-
-def check_flag(name: str, value: object) -> None:
-    """Raise TypeError unless an option is True or False."""
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, got {value!r} ({type(value).__name__})")
-
-
-def check_number(name: str, value: Any, *, positive: bool = False) -> None:
-    """Raise unless an option is a finite number, not negative, or positive."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
-        kind = "be positive and finite" if positive else "be finite and not negative"
-        raise ValueError(f"{name} must {kind}, got {value}")
-
-
 def check_group(group: object) -> None:
     """Raise TypeError unless it is an isometry group, and say how a form or manifold gives one."""
     if isinstance(group, IsometryGroup):
@@ -95,6 +65,14 @@ def check_manifold(manifold: object, *needed: str) -> None:
             f"manifold must be an instance, got the class {manifold.__name__}; "
             f"use {manifold.__name__}()"
         )
+    if isinstance(manifold, Tensor | Form | IsometryGroup):
+        # All have something that manifolds have: a tensor its dist, a group its form.
+        raise TypeError(
+            f"manifold must be a manifold such as Sphere(), got {manifold!r} "
+            f"({type(manifold).__name__}); forms and groups go to form= and group= where there are"
+        )
+    # geoopt's own measure distances too, of points that ours do not project to.
+    needed = ("form", *needed) if hasattr(manifold, "projx") else needed
     missing = [name for name in needed if not hasattr(manifold, name)]
     if missing:
         raise TypeError(
@@ -104,17 +82,21 @@ def check_manifold(manifold: object, *needed: str) -> None:
         )
 
 
+def check_callable(name: str, value: object, what: str) -> None:
+    """Raise TypeError unless it is a function or a module with a forward, which no manifold has."""
+    forward = type(value).forward if isinstance(value, nn.Module) else None
+    bare = forward in (nn.Module.forward, NotImplemented)  # torch and geoopt mark it so
+    if bare or isinstance(value, type) or not callable(value):
+        instance = f"; use {value.__name__}()" if isinstance(value, type) else ""
+        raise TypeError(f"{name} must be {what}, got {value!r}{instance}")
+
+
 def form_of(form: Form | None, manifold: CarriesForm | None) -> Form:
     """The form that is meant: as given, that of the manifold, or the Euclidean one."""
     check_manifold(manifold, "form")
     if form is None:
         return EuclideanForm() if manifold is None else manifold.form
-    if not isinstance(form, Form):
-        remedy = f"; use manifold={form!r}" if hasattr(form, "projx") else ""
-        raise TypeError(
-            f"form must be a form such as MinkowskiForm(), got {form!r} "
-            f"({type(form).__name__}){remedy}"
-        )
+    check_form(form)
     if manifold is not None and manifold.form != form:
         raise ValueError(
             f"form={form} is not the form of the manifold, {manifold.form}; give one of the two"

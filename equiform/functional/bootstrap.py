@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from equiform.functional._arguments import check_number
+from equiform._options import check_number
 
 #: How many replicates an interval rests on.
 NUM_REPLICATES = 1000

@@ -10,12 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from equiform.functional._arguments import (
-    SupportsDistance,
-    SupportsSimilarity,
-    check_manifold,
-    check_number,
-)
+from equiform._options import check_number
+from equiform.functional._arguments import SupportsDistance, SupportsSimilarity, check_manifold
 from equiform.functional._views import full_precision, two_views
 from equiform.ops import log_partition
 from equiform.ops.distributed import gather_rows

@@ -9,17 +9,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from equiform._points import at_least
+from equiform._options import check_choice, check_count, check_flag, check_number
+from equiform._points import at_least, real_dtype
 from equiform.forms import EuclideanForm, Form
-from equiform.functional._arguments import (
-    CarriesForm,
-    check_choice,
-    check_count,
-    check_flag,
-    check_manifold,
-    check_number,
-    form_of,
-)
+from equiform.functional._arguments import CarriesForm, check_manifold, form_of
 from equiform.functional.orientation import orientation_gap
 from equiform.ops import gram_difference
 from equiform.ops.distributed import sum_over_ranks, world_size
@@ -69,8 +62,8 @@ def pairwise_equivariance(
             a chunk; ``"care"``, the released code: :math:`2\,\mathrm{mean}_i \sum_{j \ne i}`,
             which for unit vectors is 2n times the former; ``"relative"``, the sum over
             :math:`\lVert G_1\rVert^2 + \lVert G_2\rVert^2`, in [0, 2], for forms that are not
-            definite: the others have a minimum at scale 0 and on isotropic subspaces. A weight λ
-            belongs to one of them.
+            definite: the others have a minimum at scale 0 and on isotropic subspaces. It is 0
+            where both Grams vanish, and computed in float64. A weight λ belongs to one of them.
         center: take each chunk's mean off first: the action may then be affine, T z + c.
         link: ``"product"`` compares the products; ``"log_cosh"``, on the hyperboloid, log cosh of
             the distances that they encode, so that far pairs do not outweigh the others.
@@ -93,7 +86,11 @@ def pairwise_equivariance(
     """
     if manifold is not None or not isinstance(form, Form):
         form = form_of(form, manifold)
-    check_options(num_chunks, normalization, center, link, reduction, backend, orientation)
+    options = num_chunks, normalization, center, link, reduction, backend, orientation
+    try:
+        _check_options_once(*options, gather_distributed)
+    except TypeError:  # of the cache too, which an option that has no hash does not get into
+        check_options(*options, gather_distributed)
     if link != "product" or orientation:
         check_geometry(form, manifold, link, orientation)
     z1, z2 = split_chunks(z1, num_chunks), split_chunks(z2, num_chunks)
@@ -107,22 +104,19 @@ def pairwise_equivariance(
             stacklevel=2,
         )
     if center:
-        z1, z2 = (_centred(z, n, gather_distributed) for z in (z1, z2))
+        z1, z2 = (_centred(z, form, n, gather_distributed) for z in (z1, z2))
     pairs: dict[str, Any] = {
         "exclude_diagonal": normalization == "care",
         "backend": backend,
         "gather_distributed": gather_distributed,
     }
-    if link == "product":
-        loss = gram_difference(z1, z2, form, **pairs)
-    else:
-        loss = linked_difference(z1, z2, manifold.log_cosh_products, **pairs)  # type: ignore[union-attr]
     if normalization == "relative":
-        # Against nothing the difference is the square of a Gram matrix itself.
-        z = torch.stack(at_least(torch.float64, z1, z2))
-        total = gram_difference(z, torch.zeros_like(z), form, **pairs).sum(0)
-        loss = loss / total.where(total != 0, 1).to(loss.dtype)
+        loss = _relative_difference(z1, z2, form, pairs)
     else:
+        if link == "product":
+            loss = gram_difference(z1, z2, form, **pairs)
+        else:
+            loss = linked_difference(z1, z2, manifold.log_cosh_products, **pairs)  # type: ignore[union-attr]
         loss = loss * (1 / n**2 if normalization == "pairs" else 2 / n)
     if orientation:
         gap = orientation_gap(z1, z2, gather_distributed=gather_distributed)
@@ -130,7 +124,6 @@ def pairwise_equivariance(
     return reduce_chunks(loss, reduction)
 
 
-@functools.lru_cache(maxsize=256, typed=True)
 def check_options(
     num_chunks: int,
     normalization: str,
@@ -139,6 +132,7 @@ def check_options(
     reduction: str,
     backend: str,
     orientation: float,
+    gather_distributed: bool,
 ) -> None:
     """Raise TypeError or ValueError unless the options of the loss are what they can be."""
     check_count("num_chunks", num_chunks)
@@ -148,6 +142,7 @@ def check_options(
     check_choice("reduction", reduction, get_args(Reduction))
     check_choice("backend", backend, get_args(Backend))
     check_number("orientation", orientation)
+    check_flag("gather_distributed", gather_distributed)
     if link != "product":
         if center or normalization == "relative":
             raise ValueError(
@@ -155,6 +150,9 @@ def check_options(
                 "center=False and normalization='pairs' or 'care'"
             )
         check_choice(f"backend with link={link!r}", backend, ("auto", "gram", "reference"))
+
+
+_check_options_once = functools.lru_cache(maxsize=256, typed=True)(check_options)
 
 
 def check_geometry(form: Form, manifold: object, link: str, orientation: float) -> None:
@@ -195,9 +193,33 @@ def reduce_chunks(loss: Tensor, reduction: Reduction) -> Tensor:
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
 
 
-def _centred(z: Tensor, n: float | Tensor, gather_distributed: bool) -> Tensor:
+def _centred(z: Tensor, form: Form, n: float | Tensor, gather_distributed: bool) -> Tensor:
+    """The points less the mean of their chunk."""
+    form.check_embedding(z)
     (z,) = at_least(torch.float32, z)
     total = z.sum(-2, keepdim=True)
     if gather_distributed:
-        total = sum_over_ranks(total)
-    return z - total / torch.as_tensor(n, dtype=z.dtype.to_real(), device=z.device)
+        # Each rank takes it off rows of its own.
+        total = sum_over_ranks(total, replicated=False)
+    return z - total / torch.as_tensor(n, dtype=z.real.dtype, device=z.device)
+
+
+def _relative_difference(z1: Tensor, z2: Tensor, form: Form, pairs: dict[str, Any]) -> Tensor:
+    """Squared change of the Grams over their squared size, 0 where there is no size.
+
+    In double precision, for fourth powers of embeddings leave the range of the others soon.
+    """
+    form.check_embedding(z1)
+    form.check_embedding(z2)
+    dtype = real_dtype(z1, z2)
+    z1, z2 = at_least(torch.float64, z1, z2)
+    change = gram_difference(z1, z2, form, **pairs)
+    both = torch.stack([z1, z2])
+    # Against nothing the difference is the square of a Gram matrix itself.
+    size = gram_difference(both, torch.zeros_like(both), form, **pairs).sum(0)
+    energy = form.coordinates(both.detach()).abs().square().sum((0, -2, -1))
+    if pairs["gather_distributed"]:
+        energy = sum_over_ranks(energy)
+    # Products below the rounding of the embeddings are those of an isotropic subspace.
+    none = size <= (10 * torch.finfo(dtype).eps * energy).square()
+    return torch.where(none, 0, change / size.where(~none, 1)).to(dtype)

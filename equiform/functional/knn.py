@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from equiform._options import check_count, check_number
 from equiform._points import at_least, check_points, real_dtype
-from equiform.functional._arguments import check_count, check_number
 from equiform.functional._labels import check_labels
 
 #: Similarities held at a time, which bounds the memory whatever the number of queries.

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from equiform._options import check_number
 from equiform._points import at_least, check_points
-from equiform.functional._arguments import SupportsSimilarity, check_manifold, check_number
+from equiform.functional._arguments import SupportsSimilarity, check_manifold
 from equiform.functional._views import full_precision
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from equiform._options import check_flag
 from equiform.forms import EuclideanForm
 from equiform.functional._views import full_precision, two_views
 from equiform.groups import Moments
@@ -101,6 +102,7 @@ def orientation_determinant(z1: Tensor, z2: Tensor, *, gather_distributed: bool 
 
 
 def _moments(z1: Tensor, z2: Tensor, gather_distributed: bool) -> tuple[Moments, torch.dtype]:
+    check_flag("gather_distributed", gather_distributed)
     z1, z2 = two_views(z1, z2)
     EuclideanForm().check_embedding(z1)
     moments = Moments.of(z1, z2)

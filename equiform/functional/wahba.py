@@ -7,15 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equiform._options import check_flag
 from equiform._points import at_least, check_points, real_dtype
 from equiform.forms import Form, sigma
-from equiform.functional._arguments import (
-    SupportsDistance,
-    check_flag,
-    check_group,
-    check_manifold,
-    form_for,
-)
+from equiform.functional._arguments import SupportsDistance, check_group, check_manifold, form_for
 from equiform.groups import IsometryGroup
 
 

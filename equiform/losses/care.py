@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from equiform.functional._arguments import Geometry, check_number
+from equiform._options import check_number
+from equiform.functional._arguments import Geometry, check_callable
 from equiform.losses.contrastive import InfoNCELoss
 from equiform.losses.equivariance import PairwiseEquivarianceLoss
 
@@ -53,8 +54,8 @@ class CARELoss(nn.Module):
         super().__init__()
         check_number("weight", weight)
         for name, term in {"contrastive": contrastive, "equivariance": equivariance}.items():
-            if term is not None and not callable(term):
-                raise TypeError(f"{name} must be a loss such as InfoNCELoss(), got {term!r}")
+            if term is not None:
+                check_callable(name, term, "a loss such as InfoNCELoss()")
         if equivariance is not None and num_chunks != 1:
             raise ValueError(
                 f"num_chunks={num_chunks} is of the default equivariance term; give it to the one "

@@ -8,14 +8,8 @@ from typing import get_args
 from torch import Tensor, nn
 
 from equiform import functional
-from equiform.functional._arguments import (
-    SupportsDistance,
-    SupportsSimilarity,
-    check_choice,
-    check_flag,
-    check_manifold,
-    check_number,
-)
+from equiform._options import check_choice, check_flag, check_number
+from equiform.functional._arguments import SupportsDistance, SupportsSimilarity, check_manifold
 from equiform.ops.info_nce import Backend
 
 

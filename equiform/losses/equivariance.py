@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from equiform import functional
 from equiform.forms import Form
-from equiform.functional._arguments import CarriesForm, check_flag, form_of
+from equiform.functional._arguments import CarriesForm, form_of
 from equiform.functional.equivariance import (
     Link,
     Normalization,
@@ -43,9 +43,17 @@ class PairwiseEquivarianceLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.form = form_of(form, manifold)
-        check_options(num_chunks, normalization, center, link, reduction, backend, orientation)
+        check_options(
+            num_chunks,
+            normalization,
+            center,
+            link,
+            reduction,
+            backend,
+            orientation,
+            gather_distributed,
+        )
         check_geometry(self.form, manifold, link, orientation)
-        check_flag("gather_distributed", gather_distributed)
         self.manifold = manifold
         self.num_chunks, self.center, self.orientation = num_chunks, center, orientation
         self.normalization: Normalization = normalization

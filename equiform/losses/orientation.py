@@ -8,7 +8,8 @@ from typing import get_args
 from torch import Tensor, nn
 
 from equiform import functional
-from equiform.functional._arguments import check_choice, check_count, check_flag
+from equiform._options import check_choice, check_count, check_flag
+from equiform.functional._arguments import check_callable
 from equiform.functional.equivariance import Reduction, reduce_chunks, split_chunks
 
 
@@ -34,6 +35,7 @@ class OrientationLoss(nn.Module):
         gather_distributed: bool = False,
     ) -> None:
         super().__init__()
+        check_callable("term", term, "a function such as functional.orientation_gap")
         check_count("num_chunks", num_chunks)
         check_choice("reduction", reduction, get_args(Reduction))
         check_flag("gather_distributed", gather_distributed)

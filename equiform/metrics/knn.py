@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from equiform.functional._arguments import check_number
+from equiform._options import check_number
 from equiform.functional._labels import check_labels
 from equiform.functional.knn import check_k, knn_hits
 from equiform.metrics._base import EmbeddingMetric

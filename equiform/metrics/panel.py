@@ -2,8 +2,9 @@
 
 from torchmetrics import Metric, MetricCollection
 
+from equiform._options import check_count
 from equiform.forms import EuclideanForm, Form
-from equiform.functional._arguments import Geometry, check_count, check_manifold, form_of
+from equiform.functional._arguments import Geometry, check_manifold, form_of
 from equiform.groups import SpecialOrthogonal
 from equiform.metrics.relative import RelativeEquivariance
 from equiform.metrics.spread import EffectiveRank, Uniformity

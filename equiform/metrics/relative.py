@@ -5,8 +5,9 @@ from typing import Any
 from torch import Tensor
 
 from equiform import functional
+from equiform._options import check_flag
 from equiform.forms import EuclideanForm, Form
-from equiform.functional._arguments import CarriesForm, check_flag, form_of
+from equiform.functional._arguments import CarriesForm, form_of
 from equiform.functional.relative import relative_equivariance_terms
 from equiform.metrics._base import EquivarianceMetric, PairMetric
 

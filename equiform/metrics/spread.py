@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from equiform import functional
+from equiform._options import check_number
 from equiform.forms import Form
 from equiform.functional import SupportsSimilarity
-from equiform.functional._arguments import CarriesForm, check_manifold, check_number, form_of
+from equiform.functional._arguments import CarriesForm, check_manifold, form_of
 from equiform.functional.spread import cosines
 from equiform.metrics._base import EstimatedMetric, PairMetric, shuffled
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiform._options import check_count
 from equiform.forms import Form
 from equiform.functional import SupportsDistance
-from equiform.functional._arguments import check_count
 from equiform.functional.wahba import Fit, root_ratio
 from equiform.groups import IsometryGroup
 from equiform.metrics._base import EstimatedMetric, shuffled

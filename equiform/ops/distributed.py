@@ -88,19 +88,29 @@ class _GatherRows(torch.autograd.Function):
         return grad[own], None
 
 
-def sum_over_ranks(x: Tensor) -> Tensor:
-    """Sum of a tensor over the ranks, differentiable once; every rank computes the same from it."""
-    return x if world_size() == 1 else _SumOverRanks.apply(x)  # type: ignore[return-value]
+def sum_over_ranks(x: Tensor, *, replicated: bool = True) -> Tensor:
+    """Sum of a tensor over the ranks, differentiable once.
+
+    Args:
+        x: this rank's term.
+        replicated: every rank computes the same from the sum.
+    """
+    return x if world_size() == 1 else _SumOverRanks.apply(x, replicated)  # type: ignore[return-value]
 
 
 class _SumOverRanks(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, replicated: bool) -> Tensor:
+        ctx.replicated = replicated
         total = x.clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return world_size() * grad
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if ctx.replicated:
+            return world_size() * grad, None
+        grad = grad.clone()
+        dist.all_reduce(grad)
+        return grad, None

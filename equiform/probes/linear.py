@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, linear
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
-from equiform.functional._arguments import check_count
+from equiform._options import check_count
 from equiform.functional._labels import check_labels
 from equiform.probes.frozen import require_frozen
 

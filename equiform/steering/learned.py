@@ -7,7 +7,8 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from equiform.functional._arguments import check_count, check_group
+from equiform._options import check_count
+from equiform.functional._arguments import check_callable, check_group
 from equiform.groups import IsometryGroup, Moments
 
 
@@ -50,10 +51,8 @@ class LearnedIsometry(nn.Module):
         check_group(group)
         check_count("num_parameters", num_parameters)
         check_count("num_factors", num_factors)
-        if network is not None and not isinstance(network, nn.Module):
-            raise TypeError(
-                f"network must be an nn.Module, an instance and not the class, got {network!r}"
-            )
+        if network is not None:
+            check_callable("network", network, f"a module such as nn.Linear({num_parameters}, ...)")
         self.group = group
         self.num_parameters = num_parameters
         self.num_factors = num_factors

@@ -8,8 +8,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from equiform._options import check_number
 from equiform._points import check_points
-from equiform.functional._arguments import check_group, check_number
+from equiform.functional._arguments import check_group
 from equiform.groups import IsometryGroup, Moments, Recovery
 from equiform.ops.distributed import sum_over_ranks, world_size
 

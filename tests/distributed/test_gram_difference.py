@@ -26,10 +26,10 @@ FORMS = {
     "joint": Joint([(EuclideanForm(), _R4), (SymplecticForm(), _R4)]),
 }
 CASES = [
-    (name, {"normalization": normalization, "num_chunks": chunks})
+    (name, {"normalization": normalization, "num_chunks": chunks, "center": center})
     for name in FORMS
-    for normalization in ("pairs", "care")
-    for chunks in (1, 2)
+    for normalization in ("pairs", "care", "relative")
+    for chunks, center in ((1, False), (2, False), (2, True))
 ]
 
 

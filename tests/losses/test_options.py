@@ -1,9 +1,12 @@
 """Options are checked where they are given, and inputs where they come in, by name."""
 
+from functools import partial
+
 import geoopt
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from equiform import (
     CARELoss,
@@ -20,7 +23,9 @@ from equiform import (
     functional,
 )
 from equiform.ops import gram_difference, log_partition
+from equiform.steering import LearnedIsometry
 
+GROUP = EuclideanForm().isometry_group(3)
 OPTIONS = [
     (lambda: PairwiseEquivarianceLoss(Sphere()), r"form must be a form.*manifold=Sphere"),
     (lambda: PairwiseEquivarianceLoss(EuclideanForm), "form must be a form"),
@@ -51,7 +56,19 @@ OPTIONS = [
     (lambda: UniformityLoss(manifold=geoopt.Sphere()), r"equiform.Sphere\(\)"),
     (lambda: MomentumContrastLoss(0.0), "temperature must be positive"),
     (lambda: InvarianceLoss(manifold=Hyperboloid), r"use Hyperboloid\(\)"),
+    (lambda: InvarianceLoss(manifold=geoopt.Lorentz()), r"equiform.Hyperboloid\(\)"),
+    (lambda: InvarianceLoss(manifold=torch.ones(3)), "manifold must be a manifold"),
+    (lambda: PairwiseEquivarianceLoss(manifold=GROUP), "manifold must be a manifold"),
+    (lambda: PairwiseEquivarianceLoss(manifold=EuclideanForm()), "manifold must be a manifold"),
     (lambda: OrientationLoss(num_chunks=0), "num_chunks=0"),
+    (lambda: OrientationLoss("gap"), "term must be a function such as"),
+    (lambda: OrientationLoss(Sphere()), "term must be a function such as"),
+    (lambda: OrientationLoss(EuclideanForm), r"use EuclideanForm\(\)"),
+    (lambda: CARELoss(Sphere()), "contrastive must be a loss"),
+    (lambda: CARELoss(InfoNCELoss), r"use InfoNCELoss\(\)"),
+    (lambda: CARELoss(None, Hyperboloid()), "equivariance must be a loss"),
+    (lambda: LearnedIsometry(GROUP, 1, network=Sphere()), "network must be a module"),
+    (lambda: LearnedIsometry(GROUP, 1, network=nn.Linear), "network must be a module"),
     (lambda: OrientationLoss(reduction="max"), "reduction must be one of"),
     (lambda: CARELoss(weight=float("nan")), "weight must be finite and not negative"),
     (lambda: CARELoss(weight=-1.0), "weight must be finite and not negative"),
@@ -75,6 +92,9 @@ def test_options_are_checked_at_construction(make, message):
 Z = torch.randn(4, 3)
 LOSSES = [
     functional.pairwise_equivariance,
+    partial(functional.pairwise_equivariance, center=True),
+    partial(functional.pairwise_equivariance, normalization="relative"),
+    partial(functional.pairwise_equivariance, manifold=Hyperboloid(), link="log_cosh"),
     functional.info_nce,
     functional.info_nce_terms,
     functional.uniformity,
@@ -84,6 +104,34 @@ LOSSES = [
     lambda z1, z2: functional.momentum_contrast(z1, z2, Z),
     lambda z1, z2: gram_difference(z1, z2, EuclideanForm()),
 ]
+#: Options of functions, where a look at each call must cost nothing.
+CALLS = [
+    (functional.pairwise_equivariance, {"normalization": ["pairs"]}, "normalization must be one"),
+    (functional.pairwise_equivariance, {"num_chunks": [1]}, "num_chunks must be an int"),
+    (functional.pairwise_equivariance, {"gather_distributed": 1}, "gather_distributed must be"),
+    (functional.pairwise_equivariance, {"form": Sphere()}, "use manifold=Sphere"),
+    (functional.info_nce, {"gather_distributed": "no"}, "gather_distributed must be"),
+    (functional.uniformity, {"backend": ["tiled"]}, "backend must be one of"),
+    (functional.orientation_gap, {"gather_distributed": "no"}, "gather_distributed must be"),
+    (gram_difference, {"form": None}, "form must be a form"),
+    (gram_difference, {"form": EuclideanForm}, "form must be a form"),
+    (gram_difference, {"form": EuclideanForm(), "exclude_diagonal": "no"}, "exclude_diagonal"),
+    (gram_difference, {"form": EuclideanForm(), "gather_distributed": "no"}, "gather_distributed"),
+    (gram_difference, {"form": EuclideanForm(), "backend": np.array(["gram"])}, "backend must be"),
+]
+
+
+@pytest.mark.parametrize(("function", "options", "message"), CALLS)
+def test_options_of_functions_are_checked(function, options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        function(Z, Z, **options)
+
+
+def test_views_on_two_devices_are_refused():
+    with pytest.raises(ValueError, match="on one device, got cpu and meta"):
+        gram_difference(Z, Z.to("meta"), EuclideanForm())
+
+
 BAD = {
     "a list": [[1.0, 2.0, 3.0]] * 4,
     "an array": np.ones((4, 3)),
@@ -98,7 +146,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("loss", LOSSES)
 def test_inputs_are_refused_by_name_and_not_by_torch(loss, bad):
     for pair in ((Z, bad), (bad, Z)):
         with pytest.raises((TypeError, ValueError)) as caught:

@@ -76,6 +76,33 @@ def test_zero_embeddings_are_finite():
     assert torch.equal(gradient, torch.zeros_like(z))
 
 
+@pytest.mark.parametrize("scale", [1e-20, 1e-9, 1e9, 1e20])
+@pytest.mark.parametrize("form", [EuclideanForm(), SymplecticForm()], ids=str)
+def test_relative_has_no_scale_in_single_precision(form, scale):
+    z1, z2 = torch.randn(2, 6, 4)
+    exact, scaled = (
+        pairwise_equivariance(z1 * s, z2 * s, form, normalization="relative") for s in (1, scale)
+    )
+    torch.testing.assert_close(scaled, exact)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_relative_is_zero_on_an_isotropic_subspace(dtype):
+    # Two Lagrangian planes whose products are rounding: 1/3 is no float.
+    form, group = SymplecticForm(), SymplecticForm().isometry_group(4)
+    flat = torch.cat([torch.randn(2, 9, 2, dtype=dtype) / 3, torch.zeros(2, 9, 2)], dim=-1)
+    z1, z2 = (flat.double() @ group.sample(2, dtype=torch.float64).mT).to(dtype)
+    z1.requires_grad_()
+    loss = pairwise_equivariance(z1, z2, form, normalization="relative")
+    (gradient,) = torch.autograd.grad(loss, z1)
+    assert loss == 0
+    assert not gradient.any()
+    # And nothing else is zero: neither NaN, nor one product that is no rounding.
+    assert pairwise_equivariance(z1 * torch.nan, z2, form, normalization="relative").isnan()
+    z2[0, 2] += 1e-3
+    assert pairwise_equivariance(z1, z2, form, normalization="relative") > 0.1
+
+
 @every_form
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_center_takes_translations_out(case, backend):

@@ -35,11 +35,14 @@ def test_opcheck(route):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 @pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`:UserWarning")
-@pytest.mark.parametrize("n", [20, 400])
+@pytest.mark.parametrize(
+    ("n", "options"),
+    [(20, {}), (400, {}), (20, {"center": True, "normalization": "relative"})],
+)
 @every_form
-def test_compiles_without_graph_breaks(case, n):
+def test_compiles_without_graph_breaks(case, n, options):
     torch.compiler.reset()  # what was compiled for other forms counts as recompilation
-    loss = PairwiseEquivarianceLoss(case.form)
+    loss = PairwiseEquivarianceLoss(case.form, **options)
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
     dtype = torch.complex64 if case.form.sesquilinear else torch.float32
     a, b = (torch.randn(2, n, case.dim, dtype=dtype, requires_grad=True) for _ in range(2))

@@ -7,9 +7,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from equiform._options import check_choice, check_flag
 from equiform._points import at_least
 from equiform.forms import Form
-from equiform.forms._base import Product
+from equiform.forms._base import Product, check_form
 from equiform.ops.distributed import gather_rows, world_size
 from equiform.ops.gram_difference import reference
 from equiform.ops.gram_difference.autograd import call
@@ -63,16 +64,26 @@ def gram_difference(
 
     Raises:
         ValueError: shapes differ, ``backend`` is unknown or cannot do what is asked.
-        TypeError: the form cannot take the dtype, or weights or mask are no tensors of theirs.
+        TypeError: the form is none or cannot take the dtype, a flag is not True or False, or
+            weights or mask are no tensors of theirs.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {list(BACKENDS)}, got {backend!r}")
+    if not (
+        type(exclude_diagonal) is type(gather_distributed) is bool
+        and type(backend) is str
+        and backend in BACKENDS
+    ):
+        check_flag("exclude_diagonal", exclude_diagonal)
+        check_flag("gather_distributed", gather_distributed)
+        check_choice("backend", backend, BACKENDS)
+    check_form(form)
     if not (isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.ndim > 1):
         got = [tuple(z.shape) if isinstance(z, Tensor) else type(z).__name__ for z in (a, b)]
         raise ValueError(
             "gram_difference compares embeddings of one shape (..., n, d), "
             f"got {got[0]} and {got[1]}"
         )
+    if a.device != b.device:
+        raise ValueError(f"embeddings must be on one device, got {a.device} and {b.device}")
     if a.dtype != b.dtype or a.dtype in (torch.float16, torch.bfloat16):
         form.check_embedding(a)
         form.check_embedding(b)

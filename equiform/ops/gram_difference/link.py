@@ -36,6 +36,10 @@ def linked_difference(
     Returns:
         Shape ``(c,)``. Differentiable as often as the link is, once where rows are gathered.
     """
+    if a.shape != b.shape:
+        raise ValueError(
+            f"views must have one shape (n, d), got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
     if gather_distributed and world_size() > 1:
         a, b = (gather_rows(z.movedim(-2, 0), replicated=True)[0].movedim(0, -2) for z in (a, b))
     c, n, _ = a.shape

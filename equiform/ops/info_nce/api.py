@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
+from equiform._options import check_choice, check_count, check_flag
 from equiform.forms import EuclideanForm
 from equiform.ops.distributed import gather_rows, world_size
 from equiform.ops.info_nce import autograd, reference, similarity
@@ -51,13 +52,14 @@ def log_partition(
         TypeError: x is not real floating-point.
         ImportError: ``backend="triton"`` without triton installed.
     """
-    if backend not in get_args(Backend):
-        raise ValueError(f"backend must be one of {get_args(Backend)}, got {backend!r}")
+    check_choice("backend", backend, get_args(Backend))
+    check_flag("gather_distributed", gather_distributed)
+    check_count("group", group)
     if not isinstance(x, Tensor):
         raise TypeError(
             f"log_partition needs rows as a tensor, got {type(x).__name__}; use torch.as_tensor"
         )
-    if x.ndim != 2 or group < 1 or len(x) == 0 or len(x) % group:
+    if x.ndim != 2 or len(x) == 0 or len(x) % group:
         raise ValueError(
             f"log_partition needs rows of shape (m, d), m a positive multiple of group={group}, "
             f"got {tuple(x.shape)}"
