@@ -21,6 +21,7 @@ from equiform.audit.verdicts import COLLAPSED, judge
 from equiform.forms import Form, sigma
 from equiform.functional import effective_rank_moments, relative_equivariance_moments
 from equiform.functional._arguments import check_group, check_manifold, form_for, form_of
+from equiform.functional.spread import has_null_planes
 from equiform.functional.wahba import root_ratio
 from equiform.groups import CompactGroup, IsometryGroup, Moments, Recovery
 from equiform.groups.moments import trace
@@ -125,7 +126,7 @@ def report(
         num_held_out=len(batches.held_out),
         effective_rank=rank,
         spectrum=tuple((spectrum / spectrum.sum().clamp_min(1e-300)).tolist()),
-        warnings=_warnings(len(batches.fit), group.dim, rank),
+        warnings=_warnings(len(batches.fit), group.form, second_moment, rank),
         seed=seed,
     )
     if out is not None:
@@ -192,17 +193,20 @@ def _composition_defect(
     return root_ratio(trace(sigma(parts) @ moment @ parts)).item()
 
 
-def _warnings(num_fit: int, d: int, effective_rank: float) -> tuple[str, ...]:
-    """What makes the numbers less than they seem."""
-    warnings = []
+def _warnings(num_fit: int, form: Form, second_moment: Tensor, rank: float) -> tuple[str, ...]:
+    """What makes the numbers less than they seem; the rank is that of the embeddings."""
+    warnings, d = [], len(second_moment)
+    # Not of the points alone: far out on a hyperboloid they are almost one direction of space.
+    gram_rank = effective_rank_moments(second_moment, form).item()
+    rank = min(rank, gram_rank) if has_null_planes(form, d) else gram_rank
     if num_fit <= d:
         warnings.append(
             f"T is fitted to {num_fit} points in {d} dimensions, which some isometry nearly fits "
             f"whatever the encoder does; give more than {2 * d} items, better {20 * d}"
         )
-    if d > 1 and effective_rank < COLLAPSED:
+    if d > 1 and rank < COLLAPSED:
         warnings.append(
-            f"The embeddings have collapsed towards one direction (effective rank "
-            f"{effective_rank:.2f} of {d}): W_f is small for any such encoder; read W_f/null"
+            f"The embeddings, or all their products under {form}, have collapsed (effective rank "
+            f"{rank:.2f} of {d}): W_f is small for any such encoder; read W_f/null"
         )
     return tuple(warnings)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 import torch
 from torch import Tensor
 
+from equiform._options import check_count
 from equiform.forms.signed_permutation import SignedPermutation
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class Form(abc.ABC):
 
     def isometry_group(self, d: int) -> IsometryGroup:
         r"""The group of all T on d dimensions that preserve the form, :math:`\{T : T^* T = I\}`."""
+        check_count("d", d)
+        self.check_dim(d)
         return isometry_group(self, d)
 
     def manifold(self) -> EmbeddingManifold:
@@ -147,9 +150,12 @@ class Form(abc.ABC):
         return natural_manifold(self)
 
     def _frame(self, x: Tensor) -> Tensor | None:
-        """C on the device of x."""
+        """C on the device of x, which it can multiply."""
         frame = self.frame(x.shape[-1])
-        return None if frame is None else frame.to(x.device)
+        if frame is None:
+            return None
+        self.check_embedding(x)
+        return frame.to(x.device)
 
     def _key(self) -> tuple[object, ...]:
         """The parameters that tell two forms of this class apart."""

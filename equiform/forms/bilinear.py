@@ -8,6 +8,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from equiform._options import check_count
+from equiform._points import at_least
 from equiform.forms._base import Form, Product, sigma
 from equiform.forms.signed_permutation import Columns, IndexAndSigns, SignedPermutation
 
@@ -74,6 +76,7 @@ class BilinearForm(Form):
 
     def matrix(self, d: int, *, dtype: torch.dtype | None = None, device: Device = None) -> Tensor:
         """The matrix J of the form, shape ``(d, d)``."""
+        check_count("d", d)
         self.check_dim(d)
         if dtype is None and self.sesquilinear:
             dtype = torch.get_default_dtype().to_complex()
@@ -90,7 +93,8 @@ class BilinearForm(Form):
         Shapes ``(..., n, d), (..., m, d) -> (..., n, m)``; of x with itself unless y is given.
         """
         y = x if y is None else y
-        self._check_pair(x, y)
+        self._check_pair(x, y, rows=True)
+        x, y = at_least(x.dtype, x, y)
         return self._permute(self.coordinates(x)) @ sigma(self.coordinates(y))
 
     def adjoint(self, m: Tensor) -> Tensor:
@@ -126,12 +130,17 @@ class BilinearForm(Form):
 
     def _columns(self, d: int) -> Columns:
         self.check_dim(d)
-        columns = Columns.of(self.signed_permutation(d), d)
-        if not columns.obeys(d, self.symmetry):
+        given = self.signed_permutation(d)
+        try:
+            columns = Columns.of(given, d)
+        except (TypeError, ValueError):
+            columns = None
+        if columns is None or not columns.obeys(d, self.symmetry):
             raise ValueError(
-                f"{self!r}.signed_permutation({d}) must be an index that permutes 0 to {d - 1} and "
-                f"signs ±1 with J² = εI, where symmetry = ε = {self.symmetry}; got {columns}. For "
-                "a form with any other matrix S use MetricForm(S)"
+                f"{type(self).__name__}.signed_permutation({d}) must be a pair: an index that "
+                f"permutes 0 to {d - 1}, and signs ±1, with J² = εI where symmetry = ε = "
+                f"{self.symmetry}, in integers; got {given!r}. For a form with any other matrix S "
+                "use MetricForm(S)"
             )
         return columns
 
@@ -154,11 +163,19 @@ class BilinearForm(Form):
     def _permute(self, x: Tensor) -> Tensor:
         return self.permutation(x.shape[-1], x.real.dtype, x.device).apply(x)
 
-    def _check_pair(self, x: Tensor, y: Tensor) -> None:
+    def _check_pair(self, x: Tensor, y: Tensor, *, rows: bool = False) -> None:
+        """Raise unless there are products of x and y, or of all their rows."""
         self.check_embedding(x)
         self.check_embedding(y)
-        if x.shape[-1] != y.shape[-1]:
+        layout = "(..., n, d) and (..., m, d)" if rows else "(..., d)"
+        axes = 2 if rows else 1
+        batches = zip(reversed(x.shape[:-axes]), reversed(y.shape[:-axes]), strict=False)
+        if (
+            x.shape[-1] != y.shape[-1]
+            or min(x.ndim, y.ndim) < axes
+            or any(n != m and 1 not in (n, m) for n, m in batches)
+        ):
             raise ValueError(
-                f"{self!r} pairs vectors of one dimension, "
-                f"got shapes {tuple(x.shape)} and {tuple(y.shape)}"
+                f"{self!r} pairs vectors {layout} of one dimension, in batches that broadcast to "
+                f"each other, got shapes {tuple(x.shape)} and {tuple(y.shape)}"
             )

@@ -77,6 +77,7 @@ class MetricForm(BilinearForm):
 
     def frame(self, d: int) -> Tensor:
         """C, shape ``(d, d)``."""
+        self.check_dim(d)
         return self._c
 
     def standard(self) -> BilinearForm:
@@ -88,7 +89,7 @@ class MetricForm(BilinearForm):
         return self.standard().signed_permutation(d)
 
     def _key(self) -> tuple[object, ...]:
-        return self._numbers
+        return self.symmetry, self.sesquilinear, self._numbers
 
     def __repr__(self) -> str:
         kind = "Hermitian" if self.sesquilinear else "symmetric" if self.symmetry == 1 else "skew"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,11 +21,14 @@ class Columns(NamedTuple):
 
     @staticmethod
     def of(given: IndexAndSigns, d: int) -> Columns:
-        """What a form gave on d dimensions, with what does nothing written out."""
+        """What a form gave on d dimensions, with what does nothing written out.
+
+        TypeError or ValueError where it is no pair of integers.
+        """
         index, sign = (x.tolist() if isinstance(x, Tensor) else x for x in given)
         return Columns(
-            list(range(d)) if index is None else [int(i) for i in index],
-            [1] * d if sign is None else [int(s) for s in sign],
+            list(range(d)) if index is None else list(map(operator.index, index)),
+            [1] * d if sign is None else list(map(operator.index, sign)),
         )
 
     def obeys(self, d: int, symmetry: int) -> bool:

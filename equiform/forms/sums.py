@@ -75,7 +75,13 @@ class Joint(Form):
     """
 
     def __init__(self, members: Iterable[tuple[BilinearForm, slice]]) -> None:
-        self.members = tuple((form, _span(s)) for form, s in members)
+        given = tuple(members)
+        for form, s in given:
+            if not isinstance(form, BilinearForm) or not isinstance(s, slice):
+                raise TypeError(f"Joint needs (form, slice) members, got ({form!r}, {s!r})")
+        if not given:
+            raise ValueError("Joint needs at least one (form, slice) member, got none")
+        self.members = tuple((form, _span(s)) for form, s in given)
         stop = 0
         for s in self.slices:
             if s.start != stop:

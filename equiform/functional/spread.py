@@ -67,6 +67,16 @@ def effective_rank_moments(
     return _gram_rank(root, form, second_moment)
 
 
+def has_null_planes(form: Form, d: int) -> bool:
+    """Whether a form on d dimensions vanishes on a plane, or is skew.
+
+    Its Gram then sees a cloud near one point as two directions, so that for the alarm of a collapse
+    the rank of the points counts beside that of the Gram.
+    """
+    parts = ((part, part.signature(s.stop - s.start)) for part, s in form.parts(d))
+    return any(part.symmetry == -1 or min(signature) > 1 for part, signature in parts)
+
+
 def cosine_spread(source: Tensor, target: Tensor) -> Tensor:
     r"""Variance over points of the cosine by which one transformation turns embeddings.
 

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiform._options import check_flag, check_number
 from equiform._points import check_points
 from equiform.forms import Form
 from equiform.groups._matrix_exp import matrix_exp
 from equiform.groups.moments import Moments, mean, trace
 from equiform.groups.recovery import (
     Recovery,
+    exact_where_open,
     in_coordinates,
     relative_error,
     relative_error_moments,
@@ -62,7 +64,9 @@ class IsometryGroup(abc.ABC):
 
     def algebra_basis(self, *, dtype: torch.dtype | None = None, device: Device = None) -> Tensor:
         r"""Orthonormal basis of the Lie algebra :math:`\{X : X^* = -X\}`, shape ``(k, d, d)``."""
-        return self._basis().to(device, self.dtype if dtype is None else dtype)
+        dtype = self.dtype if dtype is None else dtype
+        self._check_dtype(dtype, "dtype")
+        return self._basis().to(device, dtype)
 
     @abc.abstractmethod
     def _basis(self) -> Tensor:
@@ -103,11 +107,13 @@ class IsometryGroup(abc.ABC):
         Returns:
             Shape ``(*batch, d, d)``.
         """
+        dtype = self.dtype if dtype is None else dtype
+        self._check_dtype(dtype, "dtype")
         signs = None if component is None else [int(s) for s in component]
         if signs is not None and (len(signs) != self.num_signs or not {*signs} <= {-1, 1}):
             raise ValueError(f"component must hold {self.num_signs} signs +1 or -1, got {signs}")
         t = self._sample(batch, rapidity, signs, generator=generator, device=device)
-        return t.to(self.dtype if dtype is None else dtype)
+        return t.to(dtype)
 
     @abc.abstractmethod
     def _sample(
@@ -129,10 +135,12 @@ class IsometryGroup(abc.ABC):
     def contains(self, t: Tensor, rtol: float | None = None) -> Tensor:
         """Whether ``t`` is in the group, up to ``rtol`` on :meth:`residual`; shape ``(...)``, bool.
 
-        It is 100 d :attr:`condition` times the machine epsilon of ``t`` unless given.
+        It is 100 d :attr:`condition` times the machine epsilon of ``t``, and 0.05 at the most,
+        unless given.
         """
+        self._check_matrix(t, "t")
         if rtol is None:
-            rtol = 100 * self.dim * torch.finfo(t.dtype).eps * self.condition
+            rtol = min(100 * self.dim * torch.finfo(t.dtype).eps * self.condition, 0.05)
         return self.residual(t) <= rtol
 
     @abc.abstractmethod
@@ -220,6 +228,8 @@ class IsometryGroup(abc.ABC):
             ValueError: shapes do not fit, a weight or the anchor is negative.
         """
         self._check_points(source, target)
+        check_flag("center", center)
+        check_number("anchor", anchor)
         if center:
             source, target = (x - mean(x, weights) for x in (source, target))
         moments = Moments.of(source, target, weights)
@@ -228,31 +238,11 @@ class IsometryGroup(abc.ABC):
         matrix = matrix.to(source.dtype)
         root = 1 if weights is None else weights.to(source.real.dtype).sqrt()[..., None]
         residual = relative_error(self.form, target * root, source @ matrix.mT * root)
+        residual = residual.to(source.real.dtype)
         fit = Recovery(matrix, residual, rank, identifiable)
         if anchor or identifiable.all():
             return fit
-        return self._exact_where_open(fit, source * root, target * root)
-
-    def _exact_where_open(self, fit: Recovery, source: Tensor, target: Tensor) -> Recovery:
-        """The fit, made exact where points that span less than the space allow it.
-
-        Descent need not end where the residual is zero, since it may be so along a whole flat
-        valley; Witt's theorem says whether there is such an isometry, and which.
-        """
-        matrix, residual = fit.matrix.clone(), fit.residual.clone()
-        rounding = 1e3 * self.dim * torch.finfo(source.dtype).eps
-        for index in (~fit.identifiable & (residual > rounding)).nonzero().tolist():
-            where = tuple(index)
-            b, a = source[where].detach(), target[where].detach()
-            try:
-                # Where Grams agree only nearly, so is the extension only nearly in the group.
-                exact = self.polar(self.extend(b, a))
-            except ValueError:
-                continue
-            error = relative_error(self.form, a, b @ exact.mT)
-            if error < residual[where]:
-                matrix[where], residual[where] = exact, error
-        return Recovery(matrix, residual, fit.rank, fit.identifiable)
+        return exact_where_open(self, fit, source * root, target * root)
 
     def recover_moments(self, moments: Moments, *, anchor: float = 0.0) -> Recovery:
         """:meth:`recover` from streamed moments; its residual is rounding below about 1e-8.
@@ -262,6 +252,7 @@ class IsometryGroup(abc.ABC):
             anchor: as in :meth:`recover`.
         """
         self._check_matrix(moments.source, "moments.source")
+        check_number("anchor", anchor)
         eps = torch.finfo(moments.source.dtype).eps
         matrix, rank, identifiable = self._fit_anchored(moments, anchor, eps)
         residual = relative_error_moments(self.form, moments, matrix)
@@ -272,14 +263,21 @@ class IsometryGroup(abc.ABC):
         """What :meth:`recover` promises; τ of shape ``(...)``, ε of the points' dtype."""
 
     def _fit_anchored(self, moments: Moments, anchor: float, eps: float) -> Fit:
-        if anchor < 0:
-            raise ValueError(f"anchor must not be negative, got {anchor}")
         tau = None
         if anchor:
             tau = anchor * trace(in_coordinates(self.form, moments).source) / self.dim
         return self._fit(moments, tau, eps)
 
+    def _check_dtype(self, dtype: torch.dtype, name: str) -> None:
+        """Raise TypeError where a dtype cannot hold elements, or more than they are."""
+        if not (dtype.is_complex if self.form.sesquilinear else dtype.is_floating_point):
+            kind = "complex" if self.form.sesquilinear else "real floating-point"
+            raise TypeError(f"{name} of {self!r} must be {kind}, got {dtype}")
+
     def _check_matrix(self, m: Tensor, name: str) -> None:
+        if not isinstance(m, Tensor):
+            raise TypeError(f"{name} must be a tensor of matrices, got {type(m).__name__}")
+        self._check_dtype(m.dtype, name)
         if m.ndim < 2 or m.shape[-2:] != (self.dim, self.dim):
             raise ValueError(
                 f"{name} must have shape (..., {self.dim}, {self.dim}), got {tuple(m.shape)}"

@@ -46,11 +46,8 @@ class Moments:
         b, a = at_least(torch.float64, source, target)
         if weights is None:
             weights = b.real.new_ones(b.shape[:-1])
-        elif weights.shape != b.shape[:-1] or (weights < 0).any():
-            raise ValueError(
-                f"weights must be nonnegative of shape {tuple(b.shape[:-1])}, "
-                f"got shape {tuple(weights.shape)}"
-            )
+        else:
+            check_weights(weights, b)
         w = weights.to(b.real.dtype)[..., None]
         wb, wa = sigma(w * b), sigma(w * a)
         return cls(wb @ b, wb @ a, wa @ a, w.sum((-2, -1)))
@@ -124,10 +121,23 @@ class Moments:
         return (squared / energy.where(energy != 0, 1)).sqrt()
 
 
+def check_weights(weights: Tensor, points: Tensor) -> None:
+    """Raise unless weights of points are real numbers from 0 on, one for each."""
+    if not isinstance(weights, Tensor) or weights.is_complex():
+        got = weights.dtype if isinstance(weights, Tensor) else type(weights).__name__
+        raise TypeError(f"weights must be a tensor of real numbers, got {got}")
+    if weights.shape != points.shape[:-1] or (weights < 0).any():
+        raise ValueError(
+            f"weights must be nonnegative of shape {tuple(points.shape[:-1])}, "
+            f"got shape {tuple(weights.shape)}"
+        )
+
+
 def mean(x: Tensor, weights: Tensor | None) -> Tensor:
     """Weighted mean of rows, ``(..., n, d) -> (..., 1, d)``."""
     if weights is None:
         return x.mean(-2, keepdim=True)
+    check_weights(weights, x)
     w = weights.to(x.dtype)[..., None]
     total = w.sum(-2, keepdim=True)
     return (w * x).sum(-2, keepdim=True) / total.where(total != 0, 1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from equiform.forms import Form
 from equiform.groups.moments import Moments
+
+if TYPE_CHECKING:
+    from equiform.groups._base import IsometryGroup
 
 
 class DependencyMismatch(ValueError):  # noqa: N818 - the field's name, and the public one
@@ -39,6 +42,30 @@ def relative_error(form: Form, a: Tensor, fitted: Tensor) -> Tensor:
     r""":math:`\lVert A - F\rVert / \lVert A\rVert` in the form's coordinates; 0 / 0 is 0."""
     difference, norm = (torch.linalg.matrix_norm(form.coordinates(x)) for x in (a - fitted, a))
     return torch.where(norm > 0, difference / norm.where(norm > 0, 1), difference)
+
+
+def exact_where_open(
+    group: IsometryGroup, fit: Recovery, source: Tensor, target: Tensor
+) -> Recovery:
+    """The fit, made exact where points that span less than the space allow it.
+
+    Descent need not end where the residual is zero, since it may be so along a whole flat
+    valley; Witt's theorem says whether there is such an isometry, and which.
+    """
+    matrix, residual = fit.matrix.clone(), fit.residual.clone()
+    rounding = 1e3 * group.dim * torch.finfo(source.dtype).eps
+    for index in (~fit.identifiable & (residual > rounding)).nonzero().tolist():
+        where = tuple(index)
+        b, a = source[where].detach(), target[where].detach()
+        try:
+            # Where Grams agree only nearly, so is the extension only nearly in the group.
+            exact = group.polar(group.extend(b, a))
+        except ValueError:
+            continue
+        error = relative_error(group.form, a, b @ exact.mT)
+        if error < residual[where]:
+            matrix[where], residual[where] = exact, error.to(residual.dtype)
+    return Recovery(matrix, residual, fit.rank, fit.identifiable)
 
 
 def in_coordinates(form: Form, moments: Moments) -> Moments:

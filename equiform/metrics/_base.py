@@ -18,6 +18,7 @@ from equiform.functional.bootstrap import (
     percentile_interval,
     poisson_sums,
 )
+from equiform.functional.spread import has_null_planes
 
 require("torchmetrics", extra="metrics")
 from torchmetrics import Metric  # noqa: E402
@@ -144,10 +145,9 @@ class EquivarianceMetric(TransformationMetric):
             return source.new_tensor(self.collapse_threshold).real
         form = self._watched_form()
         rank = functional.effective_rank(source, form)
-        for part, s in () if form is None else form.parts(d):
-            if part.symmetry == -1 or min(part.signature(s.stop - s.start)) > 1:
-                return rank.minimum(functional.effective_rank(source))
-        return rank
+        if form is None or not has_null_planes(form, d):
+            return rank
+        return rank.minimum(functional.effective_rank(source))
 
     def _warn_of_collapse(self, rank: Tensor) -> None:
         if rank < self.collapse_threshold:

@@ -18,6 +18,7 @@ from equiform import (
     Joint,
     MinkowskiForm,
     OrthogonalSum,
+    SplitForm,
     SymplecticForm,
 )
 from equiform.testing import matrices
@@ -199,6 +200,38 @@ def test_forms_are_values():
 def test_value_errors_name_the_argument(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("form", [EuclideanForm(), MinkowskiForm(), SplitForm()], ids=repr)
+def test_dimensions_are_integers(form):
+    for d in (2.0, "2", None, torch.tensor(2), True):
+        for use in (form.matrix, form.isometry_group):
+            with pytest.raises(TypeError, match="d must be an int"):
+                use(d)
+
+
+@pytest.mark.parametrize("form", [EuclideanForm(), MinkowskiForm(), JOINTS[0].form], ids=repr)
+def test_shapes_that_do_not_pair_are_refused(form):
+    d = 4
+    x = torch.randn(5, d)
+    for use, a, b in (
+        (form.gram, x[0], x),
+        (form.gram, x, x[0]),
+        (form.gram, x.expand(2, 5, d), x.expand(3, 5, d)),
+        (form.inner, x, x[:4]),
+    ):
+        with pytest.raises(ValueError, match=r"got shapes \("):
+            use(a, b)
+    assert form.gram(x, x.double()).dtype == torch.float64
+    assert form.gram(x[None], x.expand(3, 5, d)).shape[-3:][0] in (3, 2)
+
+
+def test_members_of_a_joint_form_are_forms_on_slices():
+    for bad in ([(EuclideanForm(), 2)], [(EuclideanForm, slice(0, 2))], [(None, slice(0, 2))]):
+        with pytest.raises(TypeError, match=r"Joint needs \(form, slice\) members"):
+            Joint(bad)
+    with pytest.raises(ValueError, match="at least one"):
+        Joint([])
 
 
 def test_dtypes_that_a_form_cannot_take_are_type_errors():

@@ -170,6 +170,16 @@ class Wrong(BilinearForm):
         return [1, 0], [1, -1]
 
 
+class Given(BilinearForm):
+    """Whatever it is told."""
+
+    def __init__(self, given):
+        self.given = given
+
+    def signed_permutation(self, d):
+        return self.given
+
+
 class Reversed(BilinearForm):
     """The coordinates in reverse order, given as tensors, with a parameter."""
 
@@ -192,6 +202,59 @@ def test_a_form_that_is_no_signed_permutation_is_refused_with_the_law():
         ):
             with pytest.raises(ValueError, match=r"J² = εI.*MetricForm\(S\)"):
                 use(form, torch.randn(5, d))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        [1, 0],
+        torch.eye(2),
+        ([1.0, 0.0], None),
+        ([0.4, 1.9], None),
+        (torch.tensor([1.0, 0.0]), None),
+        (None, [1, -1.5]),
+        (None, ["1", "1"]),
+        ([1, 0, 2], None),
+        ([[1], [0]], None),
+        ([2, 0], None),
+        (None, [1, 2]),
+        (None, 1),
+    ],
+    ids=str,
+)
+def test_what_is_no_pair_of_integers_is_refused_with_the_law(given):
+    for use in (lambda f: f.matrix(2), lambda f: f.signature(2), lambda f: f.isometry_group(2)):
+        with pytest.raises(ValueError, match=r"in integers; got (?s:.*)MetricForm\(S\)"):
+            use(Given(given))
+
+
+def test_integers_of_other_libraries_are_integers():
+    import numpy as np
+
+    swap = ([1, 0], [1, 1])
+    for index in (np.array([1, 0]), torch.tensor([1, 0]), (1, 0), range(1, -1, -1)):
+        assert Given((index, None)).columns(2) == swap
+
+
+def test_symmetry_tells_two_metrics_apart():
+    # The eigenvectors of iS for a skew S are those of the Hermitian iS itself.
+    s = torch.tensor([[0.0, 2.0], [-2.0, 0.0]], dtype=torch.float64)
+    assert MetricForm(s) != MetricForm(1j * s)
+    assert MetricForm(s) == MetricForm(s.clone())
+
+
+def test_what_a_metric_cannot_multiply_is_refused():
+    real = MetricForm(torch.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    hermitian = MetricForm(torch.tensor([[2.0, 1j], [-1j, 2.0]]))
+    for form, dtype in ((real, torch.int64), (real, torch.complex64), (hermitian, torch.float32)):
+        x = torch.ones(3, 2, dtype=dtype)
+        for use in (form.apply, form.coordinates, lambda x, f=form: f.matrix(2, dtype=x.dtype)):
+            with pytest.raises(TypeError, match="embeddings, got torch"):
+                use(x)
+    for use in (real.matrix, real.frame, real.isometry_group, real.signature):
+        with pytest.raises(ValueError, match="lives on 2 dimensions, got d=3"):
+            use(3)
 
 
 def test_a_form_of_ones_own_is_right_and_its_parameters_tell_it_apart():

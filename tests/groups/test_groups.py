@@ -12,6 +12,7 @@ from equiform import (
     HermitianForm,
     IndefiniteForm,
     Joint,
+    MetricForm,
     MinkowskiForm,
     Orthochronous,
     SpecialOrthogonal,
@@ -42,6 +43,39 @@ def preserves(group, t, rtol):
 
 def test_every_form_has_a_group_case():
     assert {case.form for case in FORMS + JOINTS} <= {case.group.form for case in GROUPS}
+
+
+@every_group
+def test_dtypes_that_hold_no_elements_are_refused(case):
+    group = case.group
+    wrong = torch.float32 if group.form.sesquilinear else torch.complex64
+    for dtype in (torch.int64, torch.bool, wrong):
+        for make in (group.sample, group.algebra_basis):
+            with pytest.raises(TypeError, match=r"dtype of .* must be .*, got torch"):
+                make(dtype=dtype)
+        t = torch.eye(group.dim, dtype=dtype)
+        for use in (
+            group.contains,
+            group.polar,
+            group.component,
+            group.project_algebra,
+            group.exp,
+            group.balance,
+        ):
+            with pytest.raises(TypeError, match=r"must be .*, got torch"):
+                use(t)
+    with pytest.raises(TypeError, match="must be a tensor of matrices, got list"):
+        group.contains(torch.eye(group.dim).tolist())
+
+
+def test_membership_means_something_in_any_precision():
+    # At a condition number of 1e4 rounding of float32 alone would let everything in.
+    s = torch.diag(torch.tensor([1e4, 1.0, 1.0, -1e4]))
+    group = MetricForm(s).isometry_group(4)
+    assert group.contains(group.sample(20, rapidity=0.0, dtype=torch.float32)).all()
+    assert not group.contains(torch.randn(20, 4, 4)).any()
+    assert not group.contains(2 * torch.eye(4))
+    assert not MinkowskiForm().isometry_group(4).contains(torch.randn(20, 4, 4).half()).any()
 
 
 @every_group

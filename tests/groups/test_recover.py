@@ -8,6 +8,7 @@ import torch
 from hypothesis import assume, given
 
 from equiform import (
+    EuclideanForm,
     IndefiniteForm,
     MinkowskiForm,
     Moments,
@@ -123,12 +124,28 @@ def test_arguments_are_checked():
         group.recover(b, a, weights=torch.ones(4))
     with pytest.raises(ValueError, match="nonnegative"):
         group.recover(b, a, weights=-torch.ones(5))
-    with pytest.raises(ValueError, match="anchor must not be negative"):
+    with pytest.raises(ValueError, match="anchor must be finite and not negative"):
         group.recover(b, a, anchor=-1.0)
+    with pytest.raises(TypeError, match="anchor must be a number"):
+        group.recover(b, a, anchor=torch.ones(2))
+    for center in (False, True):
+        with pytest.raises(TypeError, match="weights must be a tensor of real numbers, got list"):
+            group.recover(b, a, weights=[1.0] * 5, center=center)
+    with pytest.raises(TypeError, match="center must be True or False"):
+        group.recover(b, a, center="no")
     with pytest.raises(ValueError, match="one shape"):
         group.recover(b, a[:4])
     with pytest.raises(ValueError, match=r"moments.source must have shape"):
         group.recover_moments(Moments.of(*torch.randn(2, 5, 4)))
+
+
+@pytest.mark.parametrize("group", [EuclideanForm().isometry_group(3), Orthochronous(3)], ids=str)
+def test_answers_have_the_dtype_of_the_source(group):
+    b, a = torch.randn(2, 7, 3, dtype=torch.float64)
+    fit = group.recover(b.float(), a)
+    assert fit.matrix.dtype == fit.residual.dtype == torch.float32
+    fit = group.recover(b, a.float())
+    assert fit.matrix.dtype == fit.residual.dtype == torch.float64
 
 
 @every_group

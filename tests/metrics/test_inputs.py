@@ -117,7 +117,7 @@ def test_retrieval_names_what_does_not_fit(gallery):
         (lambda: CompositionDefect(O3, held_out=1), "held_out must be True or False, got 1"),
         (lambda: functional.wahba_error(ONES, ONES, held_out=ONES), "held_out must be True or"),
         (lambda: WahbaError(manifold=Sphere), r"got the class Sphere; use Sphere\(\)"),
-        (lambda: WahbaError(manifold=MinkowskiForm()), "has no dist"),
+        (lambda: WahbaError(manifold=MinkowskiForm()), "manifold must be a manifold"),
         (lambda: Uniformity(Hyperboloid()), "temperature must be a number"),
         (lambda: Uniformity(-1.0), "temperature must be positive and finite, got -1.0"),
         (lambda: Uniformity(manifold=Sphere), r"use Sphere\(\)"),

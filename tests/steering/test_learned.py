@@ -238,7 +238,7 @@ def test_errors_name_what_is_wanted():
         LearnedIsometry(EuclideanForm(), 2)
     with pytest.raises(TypeError, match=r"num_parameters must be an int, got 2\.0"):
         LearnedIsometry(SO3, 2.0)
-    with pytest.raises(TypeError, match=r"network must be an nn\.Module"):
+    with pytest.raises(TypeError, match=r"network must be a module such as nn\.Linear"):
         LearnedIsometry(SO3, 2, network=nn.Linear)
     rho = LearnedIsometry(SO3, 2)
     with pytest.raises(ValueError, match=r"theta must have shape \(\.\.\., 2\), got \(4, 3\)"):

@@ -1,0 +1,23 @@
+"""The alarm of a collapse is that of the form, as in the metrics."""
+
+import torch
+
+from equiform import Hyperboloid, Orthochronous, SymplecticForm
+from equiform.audit import report
+from tests.audit.cases import D, encoder, points, turn
+
+
+def test_a_collapse_is_that_of_the_form():
+    # Far out almost one direction of space, and no two points near each other.
+    group, lift = Orthochronous(D + 1), Hyperboloid().project
+    boost = group.sample(rapidity=4.0, dtype=torch.float64).mT
+    far = report(lambda x: lift(encoder(x)) @ boost, points(), {"turn": turn}, group=group)
+    assert far.effective_rank < 1.5
+    assert far.warnings == ()
+    near = report(lambda x: encoder(x) / 1e3, points(), {"turn": turn}, manifold=Hyperboloid())
+    assert any("products under MinkowskiForm(), have collapsed" in text for text in near.warnings)
+    # Spread over half of the space, on which all products vanish.
+    plane = torch.diag(torch.tensor([1.0] * 3 + [0] * 3)).double()
+    flat = report(lambda x: encoder(x) @ plane, points(), {"turn": turn}, form=SymplecticForm())
+    assert flat.effective_rank > 2
+    assert any("products under SymplecticForm(), have" in text for text in flat.warnings)
