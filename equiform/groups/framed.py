@@ -134,11 +134,15 @@ class FramedGroup(GroupOfParts):
     r"""The isometries :math:`T = C^{-t} T_J C^t` of a form that is standard in coordinates x C.
 
     The algebra's basis and projection, though, are those of the Frobenius norm of T itself.
+
+    Raises:
+        ValueError: the form is standard as it is, or not one on d dimensions.
     """
 
     def __init__(self, form: BilinearForm, d: int) -> None:
         frame = form.frame(d)
-        assert frame is not None
+        if frame is None:
+            raise ValueError(f"{form!r} is standard; use form.isometry_group({d})")
         self.form: BilinearForm = form  # pyright: ignore[reportIncompatibleVariableOverride]
         self.dim = d
         standard = isometry_group(form.standard(), d)
