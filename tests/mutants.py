@@ -57,6 +57,13 @@ MUTANTS = [
         "tests/forms/test_metric.py",
     ),
     Mutant(
+        "the gradient of a mean over ranks kept on its own rank",
+        "equiform/functional/equivariance.py",
+        "sum_over_ranks(total, replicated=False)",
+        "sum_over_ranks(total)",
+        "tests/distributed/test_gram_difference.py",
+    ),
+    Mutant(
         "the mean of a chunk not taken off",
         "equiform/functional/equivariance.py",
         "return z - total / ",
