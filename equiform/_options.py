@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,27 +11,32 @@ from typing import Any
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """Raise ValueError unless an option is one of those there are."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {list(allowed)}, got {value!r}")
+        raise ValueError(f"{name} must be one of {list(allowed)}, got {reprlib.repr(value)}")
 
 
-def check_count(name: str, value: object) -> None:
-    """Raise unless an option is a positive integer; True is none."""
+def check_count(name: str, value: object, *, least: int = 1) -> None:
+    """Raise unless an option is an integer from ``least`` on; True is none."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, got {value!r} ({type(value).__name__})")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {name}={value}")
+        raise TypeError(f"{name} must be an int, got {_shown(value)}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {name}={value}")
 
 
 def check_flag(name: str, value: object) -> None:
     """Raise TypeError unless an option is True or False."""
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, got {value!r} ({type(value).__name__})")
+        raise TypeError(f"{name} must be True or False, got {_shown(value)}")
 
 
 def check_number(name: str, value: Any, *, positive: bool = False) -> None:
     """Raise unless an option is a finite number, not negative, or positive."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
+        raise TypeError(f"{name} must be a number, got {_shown(value)}")
     if not math.isfinite(value) or value < 0 or (positive and value == 0):
         kind = "be positive and finite" if positive else "be finite and not negative"
         raise ValueError(f"{name} must {kind}, got {value}")
+
+
+def _shown(value: object) -> str:
+    """A value and its type, cut short: it may hold tensors."""
+    return f"{reprlib.repr(value)} ({type(value).__name__})"

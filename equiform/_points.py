@@ -47,6 +47,20 @@ def check_points(
                 raise ValueError(f"{name} must be finite, got NaN or infinity in {tuple(x.shape)}")
 
 
+def check_weights(weights: Tensor, points: Tensor) -> None:
+    """Raise unless weights of points are real numbers from 0 on, one for each."""
+    if not isinstance(weights, Tensor) or weights.is_complex():
+        got = weights.dtype if isinstance(weights, Tensor) else type(weights).__name__
+        raise TypeError(f"weights must be a tensor of real numbers, got {got}")
+    # No graph can branch on values.
+    negative = not torch.compiler.is_compiling() and bool((weights < 0).any())
+    if weights.shape != points.shape[:-1] or negative:
+        raise ValueError(
+            f"weights must be nonnegative of shape {tuple(points.shape[:-1])}, "
+            f"got shape {tuple(weights.shape)}"
+        )
+
+
 def at_least(dtype: torch.dtype, *sets: Tensor) -> list[Tensor]:
     """All in their common precision, but at least that of a real dtype."""
     for x in sets:
@@ -57,3 +71,8 @@ def at_least(dtype: torch.dtype, *sets: Tensor) -> list[Tensor]:
 def real_dtype(*sets: Tensor) -> torch.dtype:
     """The dtype of a measure: real, of the precision of the embeddings, at least float32."""
     return at_least(torch.float32, *sets)[0].real.dtype
+
+
+def squared_modulus(z: Tensor) -> Tensor:
+    """|z|², entry by entry, real; ``abs().square()`` has a wrong second derivative at 0."""
+    return (z * z.conj()).real if z.is_complex() else z.square()

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 
 from equiform import (
+    BilinearForm,
     EuclideanForm,
     HermitianForm,
     IndefiniteForm,
@@ -49,6 +50,17 @@ def _diagonal(*entries: float) -> list[list[float]]:
     return [[e if i == j else 0.0 for j in range(len(entries))] for i, e in enumerate(entries)]
 
 
+class SkewHermitian(BilinearForm):
+    """A user's form with both flags: the group of iJ, U(m, m)."""
+
+    symmetry = -1
+    sesquilinear = True
+
+    def signed_permutation(self, d):
+        m = d // 2
+        return [*range(m, d), *range(m)], [-1] * m + [1] * m
+
+
 FORMS = [
     FormCase(EuclideanForm(), 1, _diagonal(1)),
     FormCase(EuclideanForm(), 4, _diagonal(1, 1, 1, 1)),
@@ -60,6 +72,7 @@ FORMS = [
     FormCase(SymplecticForm(), 2, [[0, 1], [-1, 0]]),
     FormCase(SymplecticForm(), 4, [[0, 0, 1, 0], [0, 0, 0, 1], [-1, 0, 0, 0], [0, -1, 0, 0]]),
     FormCase(HermitianForm(), 3, _diagonal(1, 1, 1)),
+    FormCase(SkewHermitian(), 4, [[0, 0, 1, 0], [0, 0, 0, 1], [-1, 0, 0, 0], [0, -1, 0, 0]]),
     FormCase(
         OrthogonalSum([(MinkowskiForm(), 2), (EuclideanForm(), 2)]), 4, _diagonal(-1, 1, 1, 1)
     ),
@@ -104,21 +117,19 @@ FORMS.append(
     )
 )
 
-_R4 = slice(0, 4)
+_R3, _R4 = slice(0, 3), slice(0, 4)
+#: With the eigenvalues 3, 3 and 30 of S, whose eigenvectors are complex.
+_HERMITIAN = MetricForm(torch.tensor([[12, 9j, -9], [-9j, 12, 9j], [-9, -9j, 12]]))
 JOINTS = [
     FormCase(Joint([(EuclideanForm(), _R4), (SymplecticForm(), _R4)]), 4),
     FormCase(Joint([(EuclideanForm(), _R4), (IndefiniteForm(1, 3), _R4)]), 4),
     FormCase(Joint([(MinkowskiForm(), slice(0, 3)), (SymplecticForm(), slice(3, 5))]), 5),
     FormCase(Joint([(METRICS[1].form, slice(0, 3)), (SymplecticForm(), slice(3, 5))]), 5),
     FormCase(
-        Joint(
-            [
-                (EuclideanForm(), slice(0, 3)),
-                (MetricForm(torch.diag(torch.tensor([1, 1, 2]))), slice(0, 3)),
-            ]
-        ),
-        3,
+        Joint([(EuclideanForm(), _R3), (MetricForm(torch.diag(torch.tensor([9, 9, 1]))), _R3)]), 3
     ),
+    FormCase(Joint([(HermitianForm(), _R3), (_HERMITIAN, _R3)]), 3),
+    FormCase(Joint([(HermitianForm(), _R4), (SkewHermitian(), _R4)]), 4),
 ]
 
 
@@ -148,6 +159,7 @@ GROUPS = [
     _group(SymplecticForm(), 2, 3, 0),
     _group(SymplecticForm(), 4, 10, 0),
     _group(HermitianForm(), 3, 9, 0),
+    _group(SkewHermitian(), 4, 16, 0),  # U(2, 2)
     _group(OrthogonalSum([(MinkowskiForm(), 2), (EuclideanForm(), 2)]), 4, 6, 2),
     _group(OrthogonalSum([(SymplecticForm(), 2), (SymplecticForm(), 2)]), 4, 10, 0),
     _group(JOINTS[0].form, 4, 4, 0),  # U(2) in O(4)
@@ -155,6 +167,8 @@ GROUPS = [
     _group(JOINTS[2].form, 5, 6, 2),  # O(1, 2) x Sp(2)
     _group(JOINTS[3].form, 5, 6, 2),  # O(2, 1) x Sp(2)
     _group(JOINTS[4].form, 3, 1, 2),  # O(2) x O(1)
+    _group(JOINTS[5].form, 3, 5, 0),  # U(2) x U(1)
+    _group(JOINTS[6].form, 4, 8, 0),  # U(2) x U(2)
     *(
         _group(case.form, case.dim, algebra_dim, num_signs)
         for case, algebra_dim, num_signs in zip(

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
+from equiform._options import check_count
+
 
 class ReportError(ValueError):
     """The encoder, the data or a transformation is not one that can be reported on."""
@@ -32,13 +34,15 @@ class Batches:
         device: torch.device | str | None,
         generator: torch.Generator,
     ) -> None:
-        if batch_size < 1:
-            raise ReportError(f"batch_size must be positive, got {batch_size}")
+        try:
+            check_count("batch_size", batch_size)
+        except ValueError as error:
+            raise ReportError(str(error)) from None
         if isinstance(data, DataLoader):
             if collate is None and data.collate_fn is not default_collate:
                 collate = data.collate_fn
             data = data.dataset
-        if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        if isinstance(data, str) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
             raise ReportError(
                 "data must be a tensor, a map-style dataset (with __len__ and __getitem__) or a "
                 f"DataLoader of one, got {type(data).__name__}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiform.groups import CompactGroup, IsometryGroup, Orthochronous, SpecialOrthogonal
+from equiform.groups import IsometryGroup, Orthochronous, SpecialOrthogonal
 
 
 def group_name(group: IsometryGroup) -> str:
@@ -16,7 +16,7 @@ def group_name(group: IsometryGroup) -> str:
     (product, _), *others = form.parts(d)
     if others:
         return repr(group)
-    if product.symmetry == -1:
+    if product.symmetry == -1 and not form.sesquilinear:
         return f"Sp({d})"
     positive, negative = product.signature(d)
     letter = "U" if form.sesquilinear else "O⁺" if isinstance(group, Orthochronous) else "O"
@@ -29,7 +29,7 @@ def component_name(group: IsometryGroup, matrix: Tensor) -> str:
     signs = ["+" if sign > 0 else "−" for sign in group.component(matrix).tolist()]
     if not signs:
         return name
-    if isinstance(group, CompactGroup):
+    if group.is_compact and len(signs) == 1:
         return f"{name}, det {signs[0]}1"
     return f"{name}, signs ({', '.join(signs)})"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from equiform._extras import require
+from equiform._options import check_count, check_flag
 from equiform.audit.batches import Batches, ReportError
 from equiform.audit.components import angles_of, component_name, group_name
 from equiform.audit.embedding import Embedding, frozen
@@ -20,11 +22,18 @@ from equiform.audit.statistics import HeldOutStatistics
 from equiform.audit.verdicts import COLLAPSED, judge
 from equiform.forms import Form, sigma
 from equiform.functional import effective_rank_moments, relative_equivariance_moments
-from equiform.functional._arguments import check_group, check_manifold, form_for, form_of
+from equiform.functional._arguments import (
+    check_callable,
+    check_group_of,
+    check_manifold,
+    form_for,
+    form_of,
+)
 from equiform.functional.spread import has_null_planes
 from equiform.functional.wahba import root_ratio
-from equiform.groups import CompactGroup, IsometryGroup, Moments, Recovery
+from equiform.groups import IsometryGroup, Moments, Recovery
 from equiform.groups.moments import trace
+from equiform.groups.recovery import in_coordinates
 from equiform.manifolds._base import EmbeddingManifold
 
 #: Pulls T to the identity along directions that embeddings do not use, where the data leave it
@@ -91,9 +100,15 @@ def report(
             f"got a {type(transformations).__name__}"
             + (" without any" if isinstance(transformations, Mapping) else "")
         )
+    functions = {f"transformations[{name!r}]": f for name, f in transformations.items()}
+    functions |= {"encoder": encoder} | ({"collate": collate} if collate else {})
+    for name, function in functions.items():
+        check_callable(name, function, "a function of a batch, or a module")
+    check_flag("composition", composition)
+    check_count("seed", seed, least=0)
+    _check_geometry(group, form, manifold)
     if out is not None:
         require("matplotlib", extra="plots")  # not to miss it after all the work
-    _check_geometry(group, form, manifold)
     generator = torch.Generator().manual_seed(seed)
     batches = Batches(
         data, batch_size=batch_size, collate=collate, device=device, generator=generator
@@ -101,6 +116,8 @@ def report(
     passes = Passes(batches, Embedding(encoder, manifold), transformations, progress)
     with frozen(encoder, device):
         empty = passes.start()
+        if out is not None:
+            _make_folder(out)
         if manifold is not None and group is None:
             group = manifold.isometry_group(empty.dim)
         elif group is None:
@@ -115,7 +132,8 @@ def report(
             for name, (once, shuffled, *_) in fits.items()
         }
         passes.measure(held_out, generator)
-    second_moment = next(iter(held_out.values())).moments.source
+    moments = next(iter(held_out.values())).moments
+    second_moment = in_coordinates(group.form, moments).source
     spectrum = torch.linalg.eigvalsh(second_moment).clamp_min(0).flip(0)
     rank = effective_rank_moments(second_moment).item()
     result = Report(
@@ -126,7 +144,7 @@ def report(
         num_held_out=len(batches.held_out),
         effective_rank=rank,
         spectrum=tuple((spectrum / spectrum.sum().clamp_min(1e-300)).tolist()),
-        warnings=_warnings(len(batches.fit), group.form, second_moment, rank),
+        warnings=_warnings(len(batches.fit), group.form, moments.source, rank),
         seed=seed,
     )
     if out is not None:
@@ -139,11 +157,15 @@ def _check_geometry(
 ) -> None:
     """Raise unless they are what they should be, and agree."""
     check_manifold(manifold, "form", "project", "isometry_group")
-    meant = form_of(form, manifold)
-    if group is not None:
-        check_group(group)
-        if not (form is None and manifold is None) and meant != group.form:
-            raise ValueError(f"group={group!r} is not of {meant!r}; give one of the two")
+    form_of(form, manifold)
+    check_group_of(group, form, manifold)
+
+
+def _make_folder(out: str | os.PathLike[str]) -> None:
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"out={str(out)!r} cannot be a folder: {error}") from error
 
 
 def _check_group(group: IsometryGroup, empty: Moments) -> None:
@@ -171,7 +193,7 @@ def _row(name: str, group: IsometryGroup, fits: list[Recovery], held_out: HeldOu
             else None
         ),
         component=component_name(group, matrix),
-        angles=angles_of(matrix) if isinstance(group, CompactGroup) else None,
+        angles=angles_of(matrix) if group.is_compact else None,
         rank=int(once.rank),
         identifiable=bool(once.identifiable),
         matrix=matrix.cpu(),
@@ -185,11 +207,12 @@ def _composition_defect(
     r""":math:`\lVert F (T_aT_a - T_{aa})^t h\rVert / \lVert Fh\rVert`, h the frame with F h least.
 
     It is of the very T that are reported; :func:`equiform.functional.composition_defect` fits all
-    of them in the frame h, which for a compact group is the same. ``moment`` is of F, ``composed``
+    of them in the frame h, which for a compact group is the same. Lengths are those of the form's
+    coordinates. ``moment`` is of F, ``composed``
     and ``direct`` are :math:`T_aT_a` and :math:`T_{aa}`, all of shape ``(d, d)``.
     """
     h = group.balance(moment)
-    parts = torch.stack([(composed - direct).mT @ h, h])
+    parts = group.form.coordinates(torch.stack([(composed - direct).mT @ h, h]))
     return root_ratio(trace(sigma(parts) @ moment @ parts)).item()
 
 

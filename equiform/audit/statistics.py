@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiform._points import squared_modulus
 from equiform.forms import Form
 from equiform.functional.bootstrap import NUM_REPLICATES, percentile_interval
 from equiform.functional.wahba import root_ratio, wahba_terms
@@ -40,7 +41,7 @@ class HeldOutStatistics:
         self._replicates += counts.to(terms).mT @ terms[0]
         x = self._form.coordinates(source)
         self._total += x.sum(0)
-        self._energy += x.abs().square().sum()
+        self._energy += squared_modulus(x).sum()
 
     def numbers(self) -> dict[str, Any]:
         """W_f of T, of shuffled pairs and of the identity, and the displacement, as in a row."""
@@ -58,7 +59,7 @@ class HeldOutStatistics:
 
     def _displacement(self) -> float | None:
         n, energy = self.moments.weight, self._energy
-        scatter = energy - self._total.abs().square().sum() / n
+        scatter = energy - squared_modulus(self._total).sum() / n
         if not scatter > 1e3 * torch.finfo(torch.float64).eps * energy:  # mere rounding
             return None
         # The mean of |f(x) - f(x')|² over pairs of two points is 2 scatter / (n - 1).

@@ -89,7 +89,7 @@ class PairOrbitLoss(nn.Module):
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """Loss of embeddings before and after, row by row."""
-        z1, z2 = split_chunks(z1, self.num_chunks), split_chunks(z2, self.num_chunks)
+        z1, z2 = split_chunks(z1, z2, self.num_chunks)
         return reduce_chunks(pair_orbit(z1, z2, self.group), self.reduction)
 
     def extra_repr(self) -> str:

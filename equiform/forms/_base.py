@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import abc
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -55,24 +55,16 @@ class Form(abc.ABC):
     #: d, of a form that exists on one dimension only.
     _dim: int | None = None
 
-    #: What is worked out once for each dimension, dtype and device.
-    _memo: dict[Any, Any]
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """A form with nothing worked out yet."""
-        self = super().__new__(cls)
-        self._memo = {}
-        return self
-
     def _once(self, key: object, make: Callable[..., T], *args: Any) -> T:
         """``make(*args)``, kept under a key unless a graph is traced."""
         if torch.compiler.is_compiling():
             return make(*args)
-        if key not in self._memo:
+        memo = vars(self).setdefault("_memo", {})
+        if key not in memo:
             # What is kept outlives an inference_mode that a first call may stand in.
             with torch.inference_mode(False):
-                self._memo[key] = make(*args)
-        return self._memo[key]
+                memo[key] = make(*args)
+        return memo[key]
 
     @abc.abstractmethod
     def parts(self, d: int) -> tuple[tuple[BilinearForm, slice], ...]:
@@ -106,9 +98,22 @@ class Form(abc.ABC):
 
         Lengths that products do not give, such as the errors of fits, are measured here.
         """
+        self._check_rows(x)
         frame = self._frame(x)
         # In double precision, which an ill-conditioned C is worth.
         return x if frame is None else (x.to(frame.dtype) @ frame).to(x.dtype)
+
+    def on_coordinates(self, t: Tensor) -> Tensor:
+        """C^t T C^{-t}: T on the coordinates of columns, in double precision; T itself where C = I.
+
+        Shape ``(..., d, d)``. Rows x @ T.mT have the coordinates ``coordinates(x) @ this.mT``.
+        """
+        self._check_rows(t)
+        frame = self._frame(t)
+        if frame is None:
+            return t
+        c = frame.mT
+        return torch.linalg.solve(c, c @ t.to(c.dtype), left=False)
 
     def check_dim(self, d: int) -> None:
         """Raise ValueError where the form does not exist on d dimensions."""
@@ -133,9 +138,10 @@ class Form(abc.ABC):
             )
         if not self.sesquilinear and not x.is_floating_point():
             # Over C a symmetric bilinear form has <(1, i), (1, i)> = 0: no metric meaning.
+            remedy = "on complex ones use HermitianForm()" if x.is_complex() else "use .float()"
             raise TypeError(
                 f"{self!r} is bilinear and needs real floating-point embeddings, got {x.dtype}; "
-                "on complex ones use HermitianForm()"
+                + remedy
             )
         self.check_dim(x.shape[-1])
 
@@ -149,6 +155,12 @@ class Form(abc.ABC):
         """The manifold on which embeddings of this form naturally live, where there is one."""
         return natural_manifold(self)
 
+    def _check_rows(self, x: Tensor) -> None:
+        """Raise where x holds no rows of d numbers."""
+        if not isinstance(x, Tensor) or x.ndim == 0:
+            self.check_embedding(x)
+        self.check_dim(x.shape[-1])
+
     def _frame(self, x: Tensor) -> Tensor | None:
         """C on the device of x, which it can multiply."""
         frame = self.frame(x.shape[-1])
@@ -159,7 +171,14 @@ class Form(abc.ABC):
 
     def _key(self) -> tuple[object, ...]:
         """The parameters that tell two forms of this class apart."""
-        return tuple(value for name, value in vars(self).items() if name not in ("_memo", "_dim"))
+        own = {name: x for name, x in vars(self).items() if name not in ("_memo", "_dim")}
+        for name, value in own.items():
+            if not isinstance(value, Hashable) or isinstance(value, Tensor):
+                raise TypeError(
+                    f"{type(self).__name__}.{name} must compare and hash by value, got "
+                    f"{type(value).__name__}; keep numbers in a tuple, and a matrix in MetricForm"
+                )
+        return tuple(own.values())
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._key() == other._key()  # type: ignore[attr-defined]
@@ -177,7 +196,10 @@ class Form(abc.ABC):
 def check_form(form: object) -> None:
     """Raise TypeError unless it is a form."""
     if not isinstance(form, Form):
-        remedy = f"; use manifold={form!r}" if hasattr(form, "projx") else ""
+        remedy = ""
+        if hasattr(form, "projx"):  # a manifold of geoopt
+            ours = repr(form) if hasattr(form, "form") else "Sphere() or Hyperboloid()"
+            remedy = f"; use manifold={ours}"
         raise TypeError(
             f"form must be a form such as MinkowskiForm(), got {form!r} "
             f"({type(form).__name__}){remedy}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,8 +37,12 @@ class BilinearForm(Form):
     #: The sign ε, ``+1`` where ``<y, x> = <x, y>^σ``, ``-1`` where ``<y, x> = -<x, y>^σ``.
     symmetry: int = 1
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """A form, if its class leaves to the base what follows from the signed permutation."""
+    #: Machine epsilon of the dtype in which J is known, that of the S of a :class:`MetricForm`.
+    eps: float = torch.finfo(torch.float64).eps
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a class that does not leave to the base what follows from the permutation."""
+        super().__init_subclass__(**kwargs)
         derived = ("apply", "matrix", "adjoint", "inner", "gram", "signature")
         written = [x for x in derived if getattr(cls, x) is not getattr(BilinearForm, x)]
         if written:
@@ -47,7 +51,6 @@ class BilinearForm(Form):
                 "signed_permutation(d): J is a signed permutation with J² = εI. For a form with "
                 "any other matrix S use MetricForm(S)"
             )
-        return super().__new__(cls)
 
     @abc.abstractmethod
     def signed_permutation(self, d: int) -> IndexAndSigns:
@@ -62,13 +65,14 @@ class BilinearForm(Form):
 
     def signature(self, d: int) -> tuple[int, int]:
         """How many eigenvalues of J are positive and negative; of iJ for a skew form, (m, m)."""
+        check_count("d", d)
         spaces = self.eigenvectors(d)
         p, q = (spaces[value].shape[1] if value in spaces else 0 for value in (1, -1))
         return p, q
 
     def apply(self, x: Tensor) -> Tensor:
         """Rows x ↦ x J, shape ``(..., d) -> (..., d)``, in O(n d) where C is the identity."""
-        self.check_dim(x.shape[-1])
+        self._check_rows(x)
         frame = self._frame(x)
         if frame is None:
             return self._permute(x)
@@ -102,13 +106,13 @@ class BilinearForm(Form):
 
         Shape ``(..., d, d)``. T is an isometry exactly when ``adjoint(T) @ T`` is the identity.
         """
-        self.check_dim(m.shape[-1])
+        self._check_rows(m)
+        if m.ndim < 2 or m.shape[-2] != m.shape[-1]:
+            raise ValueError(f"{self!r}: m must have shape (..., d, d), got {tuple(m.shape)}")
         frame = self._frame(m)
         if frame is not None:
-            # T acts on columns C^t x of coordinates as C^t T C^{-t}, where J is a permutation.
+            adjoint = self.standard().adjoint(self.on_coordinates(m))
             c = frame.mT
-            inner = torch.linalg.solve(c, c @ m.to(c.dtype), left=False)
-            adjoint = self.standard().adjoint(inner)
             return torch.linalg.solve(c, adjoint @ c).to(m.dtype)
         # J⁻¹X = (Xᵀ J⁻ᵀ)ᵀ = (Xᵀ J)ᵀ, because J is orthogonal: J⁻ᵀ = J.
         return self._permute(self._permute(sigma(m)).mT).mT

@@ -29,16 +29,23 @@ class MetricForm(BilinearForm):
             in float64.
     """
 
+    # Its tensors outlive an inference_mode that it may be made in.
+    @torch.inference_mode(False)
     def __init__(self, S: Tensor) -> None:
-        if not isinstance(S, Tensor) or S.dtype == torch.bool:
+        if not isinstance(S, Tensor) or S.dtype == torch.bool or S.layout != torch.strided:
+            got = f"{S.dtype}, {S.layout}" if isinstance(S, Tensor) else type(S).__name__
             raise TypeError(
-                "MetricForm needs S as a tensor of numbers, got "
-                f"{getattr(S, 'dtype', type(S).__name__)}; use torch.as_tensor"
+                f"MetricForm needs S as a dense tensor of numbers, got {got}; use torch.as_tensor, "
+                "or to_dense"
             )
-        if S.ndim != 2 or S.shape[0] != S.shape[1] or not len(S) or not S.isfinite().all():
+        if S.ndim != 2 or S.shape[0] != S.shape[1] or not len(S):
             raise ValueError(
-                "MetricForm needs S square, of shape (d, d), and finite, got shape "
-                f"{tuple(S.shape)}"
+                f"MetricForm needs S square, of shape (d, d), got shape {tuple(S.shape)}"
+            )
+        if not S.isfinite().all():
+            raise ValueError(
+                f"MetricForm needs a finite S, got {int((~S.isfinite()).sum())} "
+                "entries that are NaN or infinite"
             )
         s = S.detach().to("cpu", torch.complex128 if S.is_complex() else torch.float64)
         # What differs by less is rounding.
@@ -62,6 +69,7 @@ class MetricForm(BilinearForm):
         values, vectors = values.flip(0), vectors.flip(1)  # positive ones first
         self._numbers = (*values.tolist(), *vectors.flatten().tolist())
         self._dim = len(s)
+        self.eps = eps
         q = int((values < 0).sum())
         if self.symmetry == -1:
             self._standard = SymplecticForm()

@@ -63,7 +63,8 @@ class Columns(NamedTuple):
         """
         d = len(self.index)
         unit = 1 if symmetry == 1 else 1j
-        eye = torch.eye(d, dtype=torch.float64 if symmetry == 1 else torch.complex128)
+        dtype = torch.float64 if symmetry == 1 else torch.complex128
+        eye = torch.eye(d, dtype=dtype, device="cpu")
         spaces: dict[int, list[Tensor]] = {1: [], -1: []}
         for i, (j, s) in enumerate(zip(self.index, self.sign, strict=True)):
             if i == j:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 from equiform.forms._base import Form
 from equiform.forms.bilinear import BilinearForm
 from equiform.forms.signed_permutation import Columns, IndexAndSigns
+
+T = TypeVar("T")
 
 
 class OrthogonalSum(BilinearForm):
@@ -23,10 +26,7 @@ class OrthogonalSum(BilinearForm):
     """
 
     def __init__(self, parts: Iterable[tuple[BilinearForm, int]]) -> None:
-        self._parts = tuple(parts)
-        for form, d in self._parts:
-            if not isinstance(form, BilinearForm) or type(d) is not int:
-                raise TypeError(f"OrthogonalSum needs (form, int) parts, got ({form!r}, {d!r})")
+        self._parts = _pairs("OrthogonalSum", parts, int, "(form, int) parts")
         if not self._parts:
             raise ValueError("OrthogonalSum needs at least one (form, d) part, got none")
         kinds = {(form.symmetry, form.sesquilinear) for form, _ in self._parts}
@@ -38,6 +38,7 @@ class OrthogonalSum(BilinearForm):
         for form, d in self._parts:
             form.check_dim(d)
         self.symmetry, self.sesquilinear = kinds.pop()
+        self.eps = max(form.eps for form, _ in self._parts)
         self.dim = self._dim = sum(d for _, d in self._parts)
 
     def _key(self) -> tuple[object, ...]:
@@ -75,10 +76,7 @@ class Joint(Form):
     """
 
     def __init__(self, members: Iterable[tuple[BilinearForm, slice]]) -> None:
-        given = tuple(members)
-        for form, s in given:
-            if not isinstance(form, BilinearForm) or not isinstance(s, slice):
-                raise TypeError(f"Joint needs (form, slice) members, got ({form!r}, {s!r})")
+        given = _pairs("Joint", members, slice, "(form, slice) members")
         if not given:
             raise ValueError("Joint needs at least one (form, slice) member, got none")
         self.members = tuple((form, _span(s)) for form, s in given)
@@ -135,9 +133,21 @@ class Joint(Form):
         return f"Joint({list(self.members)!r})"
 
 
+def _pairs(name: str, given: Any, second: type[T], what: str) -> tuple[tuple[BilinearForm, T], ...]:
+    """Pairs of a product and what is its own, or TypeError."""
+    pairs = tuple(given) if isinstance(given, Iterable) else (given,)
+    for pair in pairs:
+        form, own = pair if isinstance(pair, tuple | list) and len(pair) == 2 else (None, None)
+        if not isinstance(form, BilinearForm) or type(own) is not second:
+            raise TypeError(f"{name} needs {what}, got {pair!r}")
+    return pairs
+
+
 def _span(s: slice) -> slice:
-    """``s`` with an explicit start and stop, or ValueError."""
+    """``s`` with an explicit start and stop, or an error."""
     start = 0 if s.start is None else s.start
+    if type(start) is not int or type(s.stop) not in (int, type(None)):
+        raise TypeError(f"Joint needs slices of integers, got {s}")
     if s.step not in (None, 1) or s.stop is None or not 0 <= start < s.stop:
         raise ValueError(f"Joint needs slices with 0 <= start < stop and step 1, got {s}")
     return slice(start, s.stop)
@@ -153,5 +163,8 @@ def _block_frame(
         return None
     sizes = [d for _, d in blocks]
     return torch.block_diag(
-        *(c[0] if c else torch.eye(d, dtype=dtype) for c, d in zip(found, sizes, strict=True))
+        *(
+            c[0] if c else torch.eye(d, dtype=dtype, device="cpu")
+            for c, d in zip(found, sizes, strict=True)
+        )
     )

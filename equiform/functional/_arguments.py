@@ -51,6 +51,8 @@ def check_group(group: object) -> None:
     given = f"{group.__name__}()" if isinstance(group, type) else repr(group)
     source = given if hasattr(group, "isometry_group") else "form"
     remedy = f"use {source}.isometry_group(d)"
+    if isinstance(group, type) and issubclass(group, IsometryGroup):
+        remedy = f"use {group.__name__}(d)"
     if hasattr(group, "projx"):
         remedy += f", or manifold={given}"
     raise TypeError(f"group must be an isometry group, got {group!r}; {remedy}")
@@ -73,12 +75,31 @@ def check_manifold(manifold: object, *needed: str) -> None:
         )
     # geoopt's own measure distances too, of points that ours do not project to.
     needed = ("form", *needed) if hasattr(manifold, "projx") else needed
-    missing = [name for name in needed if not hasattr(manifold, name)]
+    missing = [name for name in dict.fromkeys(needed) if not hasattr(manifold, name)]
     if missing:
+        ours = "Sphere() or equiform.Hyperboloid(), drop-in for geoopt's Sphere and Lorentz"
+        ours = ours if "form" in missing else "Hyperboloid()"
         raise TypeError(
             f"manifold={manifold!r} of {type(manifold).__module__} has no "
-            f"{' and no '.join(missing)}; use equiform.Sphere() or equiform.Hyperboloid(), which "
-            "are drop-in for geoopt's Sphere and Lorentz"
+            f"{' and no '.join(missing)}; use equiform.{ours}"
+        )
+
+
+def check_group_of(
+    group: IsometryGroup | None, form: Form | None, manifold: object, *, d: int | None = None
+) -> None:
+    """Raise unless a group is one, of the form, on d dimensions, and maps a manifold to itself."""
+    if group is None:
+        return
+    check_group(group)
+    if d not in (None, group.dim):
+        raise ValueError(f"group is {group!r}, but the embeddings have d={d}")
+    if form is not None and form != group.form:
+        raise ValueError(f"group={group!r} is not of form={form!r}; give one of the two")
+    if getattr(manifold, "form", group.form) != group.form:
+        raise ValueError(
+            f"group={group!r} does not map {manifold!r} to itself; leave it out, or use "
+            f"manifold.isometry_group({group.dim})"
         )
 
 

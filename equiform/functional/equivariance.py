@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_choice, check_count, check_flag, check_number
-from equiform._points import at_least, real_dtype
+from equiform._points import at_least, real_dtype, squared_modulus
 from equiform.forms import EuclideanForm, Form
 from equiform.functional._arguments import CarriesForm, check_manifold, form_of
 from equiform.functional.orientation import orientation_gap
@@ -93,7 +93,7 @@ def pairwise_equivariance(
         check_options(*options, gather_distributed)
     if link != "product" or orientation:
         check_geometry(form, manifold, link, orientation)
-    z1, z2 = split_chunks(z1, num_chunks), split_chunks(z2, num_chunks)
+    z1, z2 = split_chunks(z1, z2, num_chunks)
     n: float | Tensor = z1.shape[-2]
     if gather_distributed and world_size() > 1:
         n = sum_over_ranks(torch.tensor(n, dtype=torch.float64, device=z1.device))
@@ -167,25 +167,28 @@ def check_geometry(form: Form, manifold: object, link: str, orientation: float) 
         check_manifold(manifold, "log_cosh_products")
 
 
-def split_chunks(z: Tensor, num_chunks: int) -> Tensor:
-    """``(n, d) -> (num_chunks, n / num_chunks, d)``; a ``(c, n, d)`` input is chunked already."""
-    if not isinstance(z, Tensor):
-        raise TypeError(f"a view must be a tensor, got {type(z).__name__}; use torch.as_tensor")
-    if z.ndim not in (2, 3) or 0 in z.shape:
-        raise ValueError(
-            "views must have one non-empty shape (n, d), or (c, n, d) for c chunks, "
-            f"got {tuple(z.shape)}"
+def split_chunks(z1: Tensor, z2: Tensor, num_chunks: int) -> tuple[Tensor, Tensor]:
+    """``(n, d) -> (num_chunks, n / num_chunks, d)``; ``(c, n, d)`` views are chunked already."""
+    if not (isinstance(z1, Tensor) and isinstance(z2, Tensor)):
+        raise TypeError(
+            "z1 and z2 must be views as tensors, got "
+            f"{type(z1).__name__} and {type(z2).__name__}; use torch.as_tensor"
         )
-    if z.ndim == 3:
-        if num_chunks not in (1, len(z)):
-            raise ValueError(f"{len(z)} chunks of shape {tuple(z.shape)} with {num_chunks=}")
-        return z
-    if len(z) % num_chunks:
+    if z1.shape != z2.shape or z1.ndim not in (2, 3) or 0 in z1.shape:
         raise ValueError(
-            f"a batch of {len(z)} does not divide into num_chunks={num_chunks}; "
+            "z1 and z2 must be views of one non-empty shape (n, d), or (c, n, d) for c chunks, "
+            f"got {tuple(z1.shape)} and {tuple(z2.shape)}"
+        )
+    if z1.ndim == 3:
+        if num_chunks not in (1, len(z1)):
+            raise ValueError(f"{len(z1)} chunks of shape {tuple(z1.shape)} with {num_chunks=}")
+        return z1, z2
+    if len(z1) % num_chunks:
+        raise ValueError(
+            f"a batch of {len(z1)} does not divide into num_chunks={num_chunks}; "
             "drop the last batch (DataLoader(drop_last=True)) or choose a divisor"
         )
-    return z.unflatten(0, (num_chunks, -1))
+    return z1.unflatten(0, (num_chunks, -1)), z2.unflatten(0, (num_chunks, -1))
 
 
 def reduce_chunks(loss: Tensor, reduction: Reduction) -> Tensor:
@@ -217,7 +220,7 @@ def _relative_difference(z1: Tensor, z2: Tensor, form: Form, pairs: dict[str, An
     both = torch.stack([z1, z2])
     # Against nothing the difference is the square of a Gram matrix itself.
     size = gram_difference(both, torch.zeros_like(both), form, **pairs).sum(0)
-    energy = form.coordinates(both.detach()).abs().square().sum((0, -2, -1))
+    energy = squared_modulus(form.coordinates(both.detach())).sum((0, -2, -1))
     if pairs["gather_distributed"]:
         energy = sum_over_ranks(energy)
     # Products below the rounding of the embeddings are those of an isotropic subspace.

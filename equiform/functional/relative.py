@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiform._points import at_least, check_points, real_dtype
+from equiform._points import at_least, check_points, real_dtype, squared_modulus
 from equiform.forms import BilinearForm, Form, sigma
 from equiform.functional._arguments import CarriesForm, form_for
 from equiform.groups import Moments
@@ -108,7 +108,7 @@ def relative_equivariance_care(source: Tensor, target: Tensor) -> Tensor:
     check_points(source=source, target=target)
     b, a = at_least(torch.float64, source, target)
     change = _squared_distances(a) - _squared_distances(b)
-    moved = (a - b).abs().square().sum(-1)
+    moved = squared_modulus(a - b).sum(-1)
     pairs = _ratio(change.square(), (moved[..., :, None] + moved[..., None, :]).square())
     return pairs.mean((-2, -1)).to(real_dtype(source, target))
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from equiform._points import at_least, check_points, real_dtype
+from equiform._points import at_least, check_points, real_dtype, squared_modulus
 from equiform.forms import Form, sigma
 from equiform.functional._arguments import CarriesForm, form_for
 
@@ -68,13 +68,14 @@ def effective_rank_moments(
 
 
 def has_null_planes(form: Form, d: int) -> bool:
-    """Whether a form on d dimensions vanishes on a plane, or is skew.
+    """Whether a form on d dimensions vanishes on a plane, or is real and skew.
 
     Its Gram then sees a cloud near one point as two directions, so that for the alarm of a collapse
     the rank of the points counts beside that of the Gram.
     """
     parts = ((part, part.signature(s.stop - s.start)) for part, s in form.parts(d))
-    return any(part.symmetry == -1 or min(signature) > 1 for part, signature in parts)
+    skew = not form.sesquilinear
+    return any((skew and part.symmetry == -1) or min(pq) > 1 for part, pq in parts)
 
 
 def cosine_spread(source: Tensor, target: Tensor) -> Tensor:
@@ -112,7 +113,7 @@ def _gram_rank(root: Tensor, form: Form, given: Tensor) -> Tensor:
     for part, s in form.parts(root.shape[-1]):
         r = root[..., s]
         d = r.shape[-1]
-        energy = part.coordinates(r).abs().square().sum((-2, -1))[..., None]
+        energy = squared_modulus(part.coordinates(r)).sum((-2, -1))[..., None]
         # Definite forms have no null directions; at Witt index 1 only rounding makes them so.
         # From 2 on there are null planes, to which an encoder comes only close.
         share = (0.0, d * torch.finfo(given.dtype).eps, 1e-3)[min(*part.signature(d), 2)]

@@ -8,9 +8,15 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_flag
-from equiform._points import at_least, check_points, real_dtype
+from equiform._points import at_least, check_points, real_dtype, squared_modulus
 from equiform.forms import Form, sigma
-from equiform.functional._arguments import SupportsDistance, check_group, check_manifold, form_for
+from equiform.functional._arguments import (
+    SupportsDistance,
+    check_group_of,
+    check_manifold,
+    form_for,
+    form_of,
+)
 from equiform.groups import IsometryGroup
 
 
@@ -20,6 +26,7 @@ def wahba_error(
     group: IsometryGroup | None = None,
     *,
     held_out: bool = True,
+    form: Form | None = None,
     manifold: SupportsDistance | None = None,
 ) -> Tensor:
     r"""W_f: relative error :math:`\min_T \lVert A - B T^t\rVert_F / \lVert A\rVert_F` over a group.
@@ -29,17 +36,18 @@ def wahba_error(
 
     Args:
         source, target: embeddings B = f(x) and A = f(a x), shape ``(..., n, d)``.
-        group: where T is sought; that of the manifold, or else O(d), or U(d) for complex
-            embeddings, unless given.
+        group: where T is sought; that of the form or manifold, or else O(d), or U(d) for
+            complex embeddings, unless given.
         held_out: fit T to every other point, from the first, and measure it on the rest, so that
             a fit with as many parameters as data cannot look good; False fits and measures on all.
+        form: the product that T preserves, in place of its group.
         manifold: on which the embeddings lie and which T maps to itself; the result is then the
             root mean square of the geodesic distance between the rows of A and :math:`B T^t`, and
             no ratio. A norm of points of a hyperboloid depends on where its origin is.
 
     Source: Gupta et al., ICLR 2024, §4, W_f, divided by the norm of A.
     """
-    fit = Fit(group, held_out, manifold)
+    fit = Fit(group, held_out, form, manifold)
     check_points(source=source, target=target, finite=True)
     return root_ratio(fit.errors(source, target).sum(-2)).to(real_dtype(source, target))
 
@@ -52,6 +60,7 @@ def composition_defect(
     group: IsometryGroup | None = None,
     *,
     held_out: bool = True,
+    form: Form | None = None,
     manifold: SupportsDistance | None = None,
 ) -> Tensor:
     r"""How far fitted elements are from composing as the transformations do.
@@ -68,12 +77,13 @@ def composition_defect(
         group: where the T are sought, as in :func:`wahba_error`.
         held_out: fit each T to every other point, from the first, and let F be the rest of f(x);
             False takes all points for both.
-        manifold: as in :func:`wahba_error`: the root mean square of the geodesic distance between
-            the rows of :math:`F (T_{a'} T_a)^t` and :math:`F T_{a'a}^t`.
+        form, manifold: as in :func:`wahba_error`; with a manifold, the root mean square of the
+            geodesic distance between the rows of :math:`F (T_{a'} T_a)^t` and
+            :math:`F T_{a'a}^t`.
 
     Source: Gupta et al., ICLR 2024, Corollary 1.
     """
-    fit = Fit(group, held_out, manifold)
+    fit = Fit(group, held_out, form, manifold)
     check_points("(n, d)", source=source, first=first, second=second, both=both, finite=True)
     sets = source, first, second, both
     return root_ratio(fit.defects(*sets).sum(-2)).to(real_dtype(*sets))
@@ -85,13 +95,15 @@ class Fit:
 
     group: IsometryGroup | None
     held_out: bool
+    form: Form | None
     manifold: SupportsDistance | None
 
     def __post_init__(self) -> None:
         needed = ("dist", "isometry_group") if self.group is None else ("dist",)
         check_manifold(self.manifold, *needed)
-        if self.group is not None:
-            check_group(self.group)
+        if self.form is not None:
+            form_of(self.form, self.manifold)  # type: ignore[arg-type]
+        check_group_of(self.group, self.form, self.manifold)
         check_flag("held_out", self.held_out)
 
     def errors(self, source: Tensor, target: Tensor) -> Tensor:
@@ -124,9 +136,10 @@ class Fit:
                 "held_out=False to measure on the points that are fitted"
             )
         step = 2 if self.held_out else 1
+        check_group_of(self.group, None, None, d=d)
         group = self.group
         if group is None:
-            geometry = form_for(source, None, None) if self.manifold is None else self.manifold
+            geometry = form_for(source, self.form, None) if self.manifold is None else self.manifold
             group = geometry.isometry_group(d)  # type: ignore[union-attr]
         return group, slice(None, None, step), slice(step - 1, None, step)
 
@@ -161,4 +174,4 @@ def _terms(
         squared = manifold.dist(x, y).square()
         return torch.stack([squared, torch.ones_like(squared)], -1)
     rows = (z if form is None else form.coordinates(z) for z in (x - y, unit))
-    return torch.stack([z.abs().square().sum(-1) for z in rows], -1)
+    return torch.stack([squared_modulus(z).sum(-1) for z in rows], -1)

@@ -58,6 +58,11 @@ class IsometryGroup(abc.ABC):
         return 1.0
 
     @property
+    def is_compact(self) -> bool:
+        """Whether all elements are orthogonal or unitary in the form's coordinates."""
+        return False
+
+    @property
     @abc.abstractmethod
     def num_signs(self) -> int:
         """How many signs tell the connected components apart; there are 2 to this power."""
@@ -109,10 +114,22 @@ class IsometryGroup(abc.ABC):
         """
         dtype = self.dtype if dtype is None else dtype
         self._check_dtype(dtype, "dtype")
-        signs = None if component is None else [int(s) for s in component]
-        if signs is not None and (len(signs) != self.num_signs or not {*signs} <= {-1, 1}):
-            raise ValueError(f"component must hold {self.num_signs} signs +1 or -1, got {signs}")
-        t = self._sample(batch, rapidity, signs, generator=generator, device=device)
+        for n in batch:
+            if type(n) is not int or n < 0:
+                raise TypeError(f"sample takes the leading shape as integers from 0, got {n!r}")
+        if not isinstance(rapidity, Tensor):
+            check_number("rapidity", rapidity)
+        elif not ((rapidity >= 0) & rapidity.isfinite()).all():
+            raise ValueError(f"rapidity must be finite and not negative, got {rapidity}")
+        if component is not None and (
+            not isinstance(component, Sequence)
+            or len(component) != self.num_signs
+            or not {*component} <= {-1, 1}
+        ):
+            raise ValueError(
+                f"component must hold {self.num_signs} signs +1 or -1, got {component!r}"
+            )
+        t = self._sample(batch, rapidity, component, generator=generator, device=device)
         return t.to(dtype)
 
     @abc.abstractmethod
@@ -251,6 +268,8 @@ class IsometryGroup(abc.ABC):
             moments: of the points, shape ``(..., d, d)``.
             anchor: as in :meth:`recover`.
         """
+        if not isinstance(moments, Moments):
+            raise TypeError(f"moments must be Moments.of(source, target), got {moments!r}")
         self._check_matrix(moments.source, "moments.source")
         check_number("anchor", anchor)
         eps = torch.finfo(moments.source.dtype).eps
@@ -270,6 +289,8 @@ class IsometryGroup(abc.ABC):
 
     def _check_dtype(self, dtype: torch.dtype, name: str) -> None:
         """Raise TypeError where a dtype cannot hold elements, or more than they are."""
+        if not isinstance(dtype, torch.dtype):
+            raise TypeError(f"{name} must be a torch.dtype such as torch.float64, got {dtype!r}")
         if not (dtype.is_complex if self.form.sesquilinear else dtype.is_floating_point):
             kind = "complex" if self.form.sesquilinear else "real floating-point"
             raise TypeError(f"{name} of {self!r} must be {kind}, got {dtype}")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiform._options import check_count
 from equiform.forms import BilinearForm, sigma
 from equiform.groups._base import IsometryGroup, Signs
 from equiform.groups._matrix_exp import matrix_exp
@@ -28,6 +29,7 @@ class ClassicalGroup(IsometryGroup):
     _pinned: tuple[int, ...] = ()
 
     def __init__(self, form: BilinearForm, d: int) -> None:
+        check_count("d", d)
         form.check_dim(d)
         self.form: BilinearForm = form  # pyright: ignore[reportIncompatibleVariableOverride]
         self.dim = d
@@ -48,10 +50,10 @@ class ClassicalGroup(IsometryGroup):
         r"""Basis :math:`X = J^{-1} S` with :math:`S^σ = -εS`."""
         d, form = self.dim, self.form
         dtype = torch.complex128 if form.sesquilinear else torch.float64
-        i, j = torch.triu_indices(d, d, offset=1)
-        lower = torch.zeros(len(i), d, d, dtype=dtype)
-        lower[torch.arange(len(i)), j, i] = math.sqrt(0.5)
-        diagonal = torch.diag_embed(torch.eye(d, dtype=dtype))
+        i, j = torch.triu_indices(d, d, offset=1, device="cpu")
+        lower = torch.zeros(len(i), d, d, dtype=dtype, device="cpu")
+        lower[range(len(i)), j, i] = math.sqrt(0.5)
+        diagonal = torch.diag_embed(torch.eye(d, dtype=dtype, device="cpu"))
         skew, symmetric = lower - lower.mT, torch.cat([diagonal, lower + lower.mT])
         if form.sesquilinear:
             s = torch.cat([skew, 1j * symmetric])

@@ -15,6 +15,11 @@ from equiform.groups.moments import Moments
 class CompactGroup(ClassicalGroup):
     """O(d) or U(n), of a definite form J = ±I: every best fit is in closed form."""
 
+    @property
+    def is_compact(self) -> bool:
+        """True."""
+        return True
+
     def polar(self, m: Tensor) -> Tensor:
         """Nearest group element in the Frobenius norm, differentiable in ``m``."""
         self._check_matrix(m, "m")

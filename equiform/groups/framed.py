@@ -19,7 +19,7 @@ class Part(NamedTuple):
     Attributes:
         group: the group.
         into: V, shape ``(k, d)``, in double precision.
-        back: U with V U = I, shape ``(d, k)``; V^σ where the frame is orthonormal.
+        back: U with V U = I, shape ``(d, k)``.
     """
 
     group: IsometryGroup
@@ -50,6 +50,11 @@ class GroupOfParts(IsometryGroup):
     def condition(self) -> float:
         """The largest of the parts: the square of the condition number of a frame."""
         return max(p.group.condition * _condition(p) ** 2 for p in self._parts)
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether the groups of all parts are."""
+        return all(part.group.is_compact for part in self._parts)
 
     @property
     def num_signs(self) -> int:
@@ -139,6 +144,7 @@ class FramedGroup(GroupOfParts):
         ValueError: the form is standard as it is, or not one on d dimensions.
     """
 
+    @torch.inference_mode(False)
     def __init__(self, form: BilinearForm, d: int) -> None:
         frame = form.frame(d)
         if frame is None:

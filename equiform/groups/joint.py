@@ -29,16 +29,18 @@ class JointGroup(GroupOfParts):
         NotImplementedError: one slice carries forms other than these.
     """
 
+    @torch.inference_mode(False)
     def __init__(self, form: Joint, d: int) -> None:
         form.check_dim(d)
         self.form: Joint = form  # pyright: ignore[reportIncompatibleVariableOverride]
         self.dim = d
         self._parts = []
         for s in form.slices:
-            rows = torch.eye(d, dtype=torch.float64)[:, s]
-            for group, frame in _parts_on_slice(form.forms_on(s), s.stop - s.start):
+            rows = torch.eye(d, dtype=torch.float64, device="cpu")[:, s]
+            for group, frame, size in _parts_on_slice(form.forms_on(s), s.stop - s.start):
                 back = rows.to(frame.dtype) @ frame
-                self._parts.append(Part(group, sigma(back), back))
+                # Coordinates in which lengths are those of the form's.
+                self._parts.append(Part(group, sigma(back) * size**0.5, back / size**0.5))
 
     def _basis(self) -> Tensor:
         """Bases of the parts, embedded."""
@@ -58,37 +60,46 @@ class JointGroup(GroupOfParts):
         return outside.maximum(parts).nan_to_num(torch.inf)
 
 
-def _parts_on_slice(forms: tuple[BilinearForm, ...], d: int) -> list[tuple[IsometryGroup, Tensor]]:
-    """The groups, and orthonormal frames within the slice, that preserve all ``forms`` on it."""
+def _parts_on_slice(
+    forms: tuple[BilinearForm, ...], d: int
+) -> list[tuple[IsometryGroup, Tensor, float]]:
+    """The groups that preserve all ``forms`` on a slice, their orthonormal frames, and |λ|."""
     distinct = list(dict.fromkeys(forms))
     dtype = torch.complex128 if forms[0].sesquilinear else torch.float64
     definite = [f for f in distinct if 0 in f.signature(d) and f.frame(d) is None]
     others = [f for f in distinct if f not in definite]
     if len(distinct) == 1 or not others:
-        return [(isometry_group(distinct[0], d), torch.eye(d, dtype=dtype))]
+        return [(isometry_group(distinct[0], d), torch.eye(d, dtype=dtype, device="cpu"), 1.0)]
     if len(others) > 1 or not definite:
         raise NotImplementedError(
             f"the joint isometry group of {distinct} on one slice is not implemented; "
             "use EuclideanForm() or HermitianForm() and at most one other, or orthogonal slices"
         )
-    # Orthogonal T commutes with J, so it acts within the eigenspaces of J: of a skew one ±iλ in
-    # conjugate pairs, of which one is enough.
-    frames = [
-        frame.to(torch.promote_types(frame.dtype, dtype))
-        for value, frame in _eigenspaces(others[0], d)
-        if value > 0 or others[0].symmetry == 1
-    ]
-    form = HermitianForm() if frames[0].is_complex() else EuclideanForm()
-    return [(CompactGroup(form, frame.shape[1]), frame) for frame in frames]
+    # T is orthogonal, so it commutes with J and acts within its eigenspaces. On a real space those
+    # of a skew J come in conjugate pairs ±iλ, of which one is enough.
+    (other,) = others
+    pairs = other.symmetry == -1 and not other.sesquilinear
+    parts: list[tuple[IsometryGroup, Tensor, float]] = []
+    for value, frame in _eigenspaces(other, d):
+        if value > 0 or not pairs:
+            frame = frame.to(torch.promote_types(frame.dtype, dtype))
+            form = HermitianForm() if frame.is_complex() else EuclideanForm()
+            parts.append((CompactGroup(form, frame.shape[1]), frame, abs(value)))
+    return parts
 
 
 def _eigenspaces(form: BilinearForm, d: int) -> list[tuple[float, Tensor]]:
-    """Eigenvalues of J, or of iJ for a skew form, and orthonormal columns of their eigenspaces."""
+    """Eigenvalues of J, or of iJ for a skew form, and orthonormal columns of their eigenspaces.
+
+    Of J̄ for a Hermitian one: T^t J T̄ = J says so of T.
+    """
     if form.frame(d) is None:
         return [(float(value), space) for value, space in form.eigenvectors(d).items()]
-    j = form.matrix(d, dtype=torch.complex128 if form.sesquilinear else torch.float64)
+    dtype = torch.complex128 if form.sesquilinear else torch.float64
+    j = form.matrix(d, dtype=dtype, device="cpu").conj()
     values, vectors = torch.linalg.eigh(j if form.symmetry == 1 else 1j * j)
     # Eigenvalues that differ by rounding are one.
-    cuts = (values.diff() > 1e-9 * values.abs().max()).nonzero().flatten() + 1
+    rounding = max(1e-9, 10 * d * form.eps)
+    cuts = (values.diff() > rounding * values.abs().max()).nonzero().flatten() + 1
     spaces = zip(values.tensor_split(cuts), vectors.tensor_split(cuts, dim=1), strict=True)
     return [(float(v.mean()), space) for v, space in spaces]

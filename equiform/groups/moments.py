@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equiform._points import at_least, check_points
+from equiform._points import at_least, check_points, check_weights
 from equiform.forms import sigma
 
 
@@ -119,18 +119,6 @@ class Moments:
         energy = self.energy
         squared = (energy + self.misfit(matrix.to(self.source.dtype).mT)).clamp_min(0)
         return (squared / energy.where(energy != 0, 1)).sqrt()
-
-
-def check_weights(weights: Tensor, points: Tensor) -> None:
-    """Raise unless weights of points are real numbers from 0 on, one for each."""
-    if not isinstance(weights, Tensor) or weights.is_complex():
-        got = weights.dtype if isinstance(weights, Tensor) else type(weights).__name__
-        raise TypeError(f"weights must be a tensor of real numbers, got {got}")
-    if weights.shape != points.shape[:-1] or (weights < 0).any():
-        raise ValueError(
-            f"weights must be nonnegative of shape {tuple(points.shape[:-1])}, "
-            f"got shape {tuple(weights.shape)}"
-        )
 
 
 def mean(x: Tensor, weights: Tensor | None) -> Tensor:

@@ -76,9 +76,4 @@ def in_coordinates(form: Form, moments: Moments) -> Moments:
 
 def relative_error_moments(form: Form, moments: Moments, matrix: Tensor) -> Tensor:
     """:func:`relative_error` of points and what T makes of them, from their moments."""
-    frame = form.frame(moments.dim)
-    if frame is None:
-        return moments.relative_error(matrix)
-    c = frame.to(matrix.device).mT
-    inner = torch.linalg.solve(c, c @ matrix.to(c.dtype), left=False)
-    return in_coordinates(form, moments).relative_error(inner)
+    return in_coordinates(form, moments).relative_error(form.on_coordinates(matrix))

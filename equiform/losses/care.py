@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from equiform._options import check_number
+from equiform._options import check_count, check_number
 from equiform.functional._arguments import Geometry, check_callable
 from equiform.losses.contrastive import InfoNCELoss
 from equiform.losses.equivariance import PairwiseEquivarianceLoss
@@ -53,6 +53,7 @@ class CARELoss(nn.Module):
     ) -> None:
         super().__init__()
         check_number("weight", weight)
+        check_count("num_chunks", num_chunks)
         for name, term in {"contrastive": contrastive, "equivariance": equivariance}.items():
             if term is not None:
                 check_callable(name, term, "a loss such as InfoNCELoss()")

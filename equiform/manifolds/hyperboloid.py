@@ -9,6 +9,7 @@ import torch
 from geoopt.manifolds.base import ScalingInfo
 from torch import Tensor
 
+from equiform._options import check_flag
 from equiform.forms import MinkowskiForm
 from equiform.groups import Orthochronous
 from equiform.manifolds import _hyperboloid_math as math
@@ -56,6 +57,7 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
     ) -> None:
         check_positive("k", k)
         check_positive("max_radius", max_radius)
+        check_flag("learnable", learnable)
         value = torch.as_tensor(k).detach().clone().reshape(())
         super().__init__(value, learnable)  # type: ignore[arg-type]
         self.max_radius = max_radius

@@ -147,7 +147,7 @@ class EquivarianceMetric(TransformationMetric):
         rank = functional.effective_rank(source, form)
         if form is None or not has_null_planes(form, d):
             return rank
-        return rank.minimum(functional.effective_rank(source))
+        return rank.minimum(functional.effective_rank(form.coordinates(source)))
 
     def _warn_of_collapse(self, rank: Tensor) -> None:
         if rank < self.collapse_threshold:

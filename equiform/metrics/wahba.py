@@ -30,18 +30,20 @@ class FittedMetric(EstimatedMetric):
         group: IsometryGroup | None = None,
         *,
         held_out: bool = True,
+        form: Form | None = None,
         manifold: SupportsDistance | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._options = Fit(group, held_out, manifold)
+        self._options = Fit(group, held_out, form, manifold)
         self.group = group
         self.held_out = held_out
+        self.form = form
         self.manifold = manifold
 
     def _watched_form(self) -> Form | None:
         geometry = self.manifold if self.group is None else self.group
-        return getattr(geometry, "form", None)
+        return self.form or getattr(geometry, "form", None)
 
     def _warn_of_trivial_fit(self, n: int, d: int) -> None:
         if n <= d and not self._warned:
@@ -79,7 +81,7 @@ class WahbaError(FittedMetric):
     Args:
         group: ``EuclideanForm().isometry_group(d)`` for O(d), which is the theory's group, or
             ``SpecialOrthogonal(d)``, which is the paper's metric.
-        held_out, manifold: as in :func:`equiform.functional.wahba_error`.
+        held_out, form, manifold: as in :func:`equiform.functional.wahba_error`.
         num_transformations: how many transformations come in batches; needs a group, and no
             manifold, whose distances are no function of moments.
         kwargs: of :class:`torchmetrics.Metric`.
@@ -95,11 +97,12 @@ class WahbaError(FittedMetric):
         group: IsometryGroup | None = None,
         *,
         held_out: bool = True,
+        form: Form | None = None,
         manifold: SupportsDistance | None = None,
         num_transformations: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(group, held_out=held_out, manifold=manifold, **kwargs)
+        super().__init__(group, held_out=held_out, form=form, manifold=manifold, **kwargs)
         self.num_transformations = num_transformations
         if num_transformations is None:
             return

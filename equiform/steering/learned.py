@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from equiform._options import check_count
+from equiform._points import squared_modulus
 from equiform.functional._arguments import check_callable, check_group
 from equiform.groups import IsometryGroup, Moments
+from equiform.groups.recovery import in_coordinates
 
 
 class LearnedIsometry(nn.Module):
@@ -85,7 +87,7 @@ class LearnedIsometry(nn.Module):
             return reduce(torch.matmul, self.group.exp(self.algebra(theta)).unbind(-3))
 
     def moment_loss(self, theta: Tensor, moments: Moments) -> Tensor:
-        r"""Mean over augmentations of the relative squared residual of their points.
+        r"""Mean over augmentations of the relative squared residual, in the form's coordinates.
 
         .. math:: \frac1m \sum_a \lVert A_a - B_a ρ(θ_a)^t\rVert_W^2 / \lVert A_a\rVert_W^2
 
@@ -93,18 +95,19 @@ class LearnedIsometry(nn.Module):
         points they hold; computed in the dtype of the moments, and a scalar in that of θ. The
         residual is not divided where A = 0.
         """
-        g = self(theta).to(moments.source.dtype).mT
+        g = self.group.form.on_coordinates(self(theta).to(moments.source.dtype)).mT
         if g.shape != moments.source.shape:
             raise ValueError(
                 f"moments must have shape {tuple(g.shape)} for theta of shape "
                 f"{tuple(theta.shape)}, got {tuple(moments.source.shape)}"
             )
+        moments = in_coordinates(self.group.form, moments)
         energy = moments.energy
         squared = (energy + moments.misfit(g)) / energy.where(energy != 0, 1)
         return squared.mean().to(theta.dtype)
 
     def composition_loss(self, theta: Tensor, theta_prime: Tensor, composed: Tensor) -> Tensor:
-        r"""Defect of the composition law, mean of
+        r"""Defect of the composition law, in the form's coordinates: mean of
         :math:`\lVert ρ(θ∘θ') - ρ(θ) ρ(θ')\rVert_F^2 / 2d`.
 
         It needs no data: any pairs of parameters ``(..., k)`` serve, with those of θ∘θ', the
@@ -113,7 +116,8 @@ class LearnedIsometry(nn.Module):
         """
         first, second, both = self(torch.stack([theta, theta_prime, composed]))
         with torch.autocast(theta.device.type, enabled=False):
-            defect = (both - first @ second).abs().square().sum((-2, -1))
+            defect = self.group.form.on_coordinates(both - first @ second)
+            defect = squared_modulus(defect).sum((-2, -1)).to(theta.dtype)
         return defect.mean() / (2 * self.group.dim)
 
     def extra_repr(self) -> str:

@@ -145,7 +145,7 @@ def test_objects_and_factories(folder, capsys, encoder, data):
         ({"transformations": "my_encoder:data"}, "transformations must be a dict"),
         ({"manifold": "torus"}, "invalid choice: 'torus'"),
         ({"device": "none"}, "'none' is no device here"),
-        ({"batch_size": "0"}, "batch_size must be positive, got 0"),
+        ({"batch_size": "0"}, "batch_size must be at least 1, got batch_size=0"),
     ],
 )
 def test_errors_of_the_user_exit_with_2_and_say_what_is_wrong(folder, capsys, changes, message):

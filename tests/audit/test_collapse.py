@@ -2,7 +2,7 @@
 
 import torch
 
-from equiform import Hyperboloid, Orthochronous, SymplecticForm
+from equiform import Hyperboloid, MetricForm, Orthochronous, SymplecticForm
 from equiform.audit import report
 from tests.audit.cases import D, encoder, points, turn
 
@@ -21,3 +21,12 @@ def test_a_collapse_is_that_of_the_form():
     flat = report(lambda x: encoder(x) @ plane, points(), {"turn": turn}, form=SymplecticForm())
     assert flat.effective_rank > 2
     assert any("products under SymplecticForm(), have" in text for text in flat.warnings)
+
+
+def test_a_basis_that_stretches_the_points_is_no_collapse():
+    s = torch.diag(torch.tensor([1e-4, 1, 1, -1, -1, -1])).double()
+    form = MetricForm(s)
+    back = torch.linalg.inv(form.frame(D))
+    result = report(lambda x: encoder(x) @ back, points(), {"turn": turn}, form=form)
+    assert result.effective_rank > 5
+    assert result.warnings == ()

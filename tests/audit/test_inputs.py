@@ -123,7 +123,7 @@ def test_a_transformation_that_writes_to_its_batch_is_refused():
         ({"encoder": lambda x: x / 0}, "not finite"),
         ({"data": points(3)}, "at least 4 items, 2 in each half, got 3"),
         ({"data": iter(points())}, "map-style dataset .*, got "),
-        ({"batch_size": 0}, "batch_size must be positive, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got batch_size=0"),
         ({"transformations": {}}, "at least one entry, got a dict without any"),
         ({"transformations": [turn]}, "must be a dict .*, got a list"),
         ({"transformations": {"crop": lambda x: x[1:]}}, r"'crop' must keep the rows"),

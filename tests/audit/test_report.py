@@ -211,22 +211,30 @@ def test_a_joint_form_has_every_number():
     assert result["turn"].relative_equivariance == pytest.approx(expected.item(), rel=1e-7)
 
 
-def test_lengths_are_those_of_the_form():
+@pytest.mark.parametrize("j", [(1, 1, 1, 1, 1, 1), (1, 1, 1, 1, -1, -1)], ids=["O(6)", "O(4, 2)"])
+def test_lengths_are_those_of_the_form(j):
     """Embeddings written in other coordinates x ↦ x M, with the form's matrix in those."""
     m = torch.randn(D, D, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     inverse = torch.linalg.inv(m)
-    form = MetricForm(inverse @ inverse.mT)
-    plain = report(encoder, points(), TRANSFORMATIONS)
+    form = MetricForm(inverse @ torch.diag(torch.tensor(j).double()) @ inverse.mT)
+    c = m @ form.frame(D)
+    plain = report(lambda x: encoder(x) @ c, points(), TRANSFORMATIONS, form=form.standard())
     written = report(lambda x: encoder(x) @ m, points(), TRANSFORMATIONS, form=form)
     # Rounding is magnified by the condition number of the form, that of M squared.
     slack = 1e3 * torch.finfo(torch.float64).eps * torch.linalg.cond(m).item() ** 2
     for row, expected in zip(written, plain, strict=True):
-        for name in ("error", "low", "high", "null", "invariance_error", "displacement"):
+        names = ("error", "low", "high", "null", "invariance_error", "displacement")
+        for name in (*names, "composition_defect"):
             # A vanishing error is resolved to the root of that.
             got, wanted = getattr(row, name), getattr(expected, name)
             assert got**2 == pytest.approx(wanted**2, rel=slack, abs=slack), (row.name, name)
-        assert row.verdict == expected.verdict
+        assert (row.verdict, row.component) == (expected.verdict, expected.component)
         assert row.relative_equivariance == pytest.approx(expected.relative_equivariance, abs=1e-8)
+        if expected.angles is not None:
+            assert row.angles == pytest.approx(expected.angles, abs=1e-4)
+    assert written.effective_rank == pytest.approx(plain.effective_rank)
+    assert written.spectrum == pytest.approx(plain.spectrum)
+    assert written.group == plain.group
 
 
 def test_complex_embeddings_are_fitted_by_unitary_matrices():

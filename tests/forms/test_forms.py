@@ -154,8 +154,7 @@ def test_batches_broadcast_and_strides_do_not_matter(case):
 @pytest.mark.parametrize("case", JOINTS, ids=lambda case: case.id)
 @given(data=st.data())
 def test_joint_stacks_its_members(case, data):
-    x = data.draw(matrices(3, case.dim))
-    y = data.draw(matrices(3, case.dim))
+    x, y = (data.draw(matrices(3, case.dim, sesquilinear=case.form.sesquilinear)) for _ in range(2))
     for k, (form, s) in enumerate(case.form.members):
         assert torch.equal(case.form.gram(x, y)[k], form.gram(x[:, s], y[:, s]))
         assert torch.equal(case.form.inner(x, y)[:, k], form.inner(x[:, s], y[:, s]))

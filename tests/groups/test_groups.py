@@ -239,6 +239,9 @@ def test_definite_forms_have_compact_groups():
         (lambda: EuclideanForm().isometry_group(3).sample(component=[2]), "signs"),
         (lambda: EuclideanForm().isometry_group(3).sample(component=[1, 1]), "1 signs"),
         (lambda: SpecialOrthogonal(3).sample(component=[1]), "0 signs"),
+        (lambda: SpecialOrthogonal(3).sample(component=1), "0 signs"),
+        (lambda: Orthochronous(3).sample(rapidity=torch.nan), "rapidity"),
+        (lambda: Orthochronous(3).sample(2, rapidity=torch.tensor([1.0, -1.0])), "rapidity"),
         (lambda: EuclideanForm().isometry_group(3).polar(torch.ones(2, 2)), "shape"),
         (lambda: EuclideanForm().isometry_group(3).exp(torch.ones(3)), "shape"),
         (
@@ -261,6 +264,14 @@ def test_joint_groups_that_are_not_implemented_say_so():
         joint.isometry_group(4)
     twice = Joint([(EuclideanForm(), s), (IndefiniteForm(4, 0), s)])
     assert twice.isometry_group(4).algebra_basis().shape[0] == 6
+
+
+def test_eigenvalues_that_rounding_parts_are_one():
+    q = torch.linalg.qr(torch.randn(3, 3))[0]
+    s = MetricForm(q @ torch.diag(torch.tensor([1.0, 1.0, 2.0])) @ q.mT)
+    group = Joint([(EuclideanForm(), slice(0, 3)), (s, slice(0, 3))]).isometry_group(3)
+    assert group.num_signs == 2
+    assert group.algebra_basis().shape[0] == 1
 
 
 @every_group

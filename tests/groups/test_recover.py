@@ -13,6 +13,7 @@ from equiform import (
     MinkowskiForm,
     Moments,
     Orthochronous,
+    SplitForm,
     SymplecticForm,
 )
 from equiform.forms import BilinearForm
@@ -97,6 +98,21 @@ def test_no_other_member_fits_better(group, data):
     rounding = 1e-9 * group.condition
     best = missed(fit.matrix)
     assert (missed(rivals) >= best * (1 - rounding) - rounding * size).all()
+
+
+@pytest.mark.parametrize("form", [MinkowskiForm(), SplitForm()], ids=repr)
+def test_fits_cross_into_the_component_that_noise_hides(form):
+    # With noise of the size of the weakest direction, descent that stays in the component of its
+    # start misses the true element in 20 of 400 fits.
+    group, generator = form.isometry_group(4), torch.Generator().manual_seed(0)
+    random = partial(torch.randn, dtype=torch.float64, generator=generator)
+    u, s, vh = torch.linalg.svd(random(400, 8, 4), full_matrices=False)
+    s[:, -1] = 0.1
+    b = u * s[:, None] @ vh
+    t = group.sample(400, rapidity=0.5, dtype=torch.float64, generator=generator)
+    a = b @ t.mT + 0.1 * random(*b.shape)
+    fitted = misfit(group, a, b, group.recover(b, a).matrix)
+    assert (fitted > misfit(group, a, b, t) * (1 + 1e-9)).sum() <= 4
 
 
 @every_group
@@ -211,7 +227,7 @@ def test_gradients_are_finite_where_the_minimiser_is_not_unique(group):
     for n in (1, 2):
         b, a, _ = (x[..., :n, :] if x.shape[-2] > group.dim else x for x in noisy(group))
         b.requires_grad_()
-        gradient = torch.autograd.grad(group.recover(b, a).matrix.square().sum(), b)[0]
+        gradient = torch.autograd.grad(group.recover(b, a).matrix.abs().square().sum(), b)[0]
         assert gradient.isfinite().all()
 
 

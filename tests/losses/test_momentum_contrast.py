@@ -102,3 +102,11 @@ def test_half_precision_is_upcast_and_autocast_is_left(half):
 def test_errors(shapes, temperature, match):
     with pytest.raises(ValueError, match=match):
         momentum_contrast(*(torch.ones(shape) for shape in shapes), temperature)
+
+
+@pytest.mark.parametrize("name", ["query", "key", "queue"])
+def test_complex_embeddings_are_refused_by_name(name):
+    sets = dict.fromkeys(("query", "key", "queue"), torch.ones(3, 2))
+    wrong = sets | {name: torch.ones(3, 2, dtype=torch.cfloat)}
+    with pytest.raises(TypeError, match=f"{name}.* must be .*real"):
+        momentum_contrast(**wrong)

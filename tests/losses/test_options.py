@@ -160,7 +160,12 @@ def test_inputs_are_refused_by_name_and_not_by_torch(loss, bad):
     ("options", "message"),
     [
         ({"weights": [1.0] * 4}, "weights must be a tensor"),
-        ({"weights": torch.ones(3)}, r"weights must be a tensor of shape \(4,\), got \(3,\)"),
+        (
+            {"weights": torch.ones(3)},
+            r"nonnegative of shape \(4,\), got shape \(3,\)",
+        ),
+        ({"weights": -torch.ones(4)}, "weights must be nonnegative"),
+        ({"weights": torch.ones(4) + 0j}, "weights must be a tensor of real numbers"),
         ({"mask": torch.ones(4, 4)}, "mask must be a tensor of bool, got torch.float32"),
         ({"mask": np.ones((4, 4), dtype=bool)}, "mask must be a tensor of bool"),
         ({"mask": torch.ones(3, 3, dtype=torch.bool)}, r"mask must have shape \(4, 4\)"),

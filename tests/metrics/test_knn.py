@@ -155,6 +155,11 @@ def test_two_ranks_equal_one_process(tmp_path):
             {"test_features": torch.ones(0, 2), "test_labels": torch.ones(0, dtype=torch.long)},
             "at least one embedding",
         ),
+        ({"features": torch.ones(4, 2).cfloat()}, "^features must be real, got torch.complex64"),
+        ({"test_features": torch.ones(3, 2).cfloat()}, "^test_features must be real"),
+        ({"test_features": torch.full((3, 2), torch.nan)}, "^test_features must be finite"),
+        ({"test_labels": [0, 0, 0]}, "needs test_labels that are a tensor"),
+        ({"test_labels": torch.zeros(3)}, "needs test_labels that are int64"),
     ],
 )
 def test_errors(change, match):
@@ -165,5 +170,16 @@ def test_errors(change, match):
         "test_labels": torch.zeros(3, dtype=torch.long),
         "k": 2,
     }
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises((TypeError, ValueError), match=match):
         knn_accuracy(**(arguments | change))
+
+
+def test_complex_embeddings_have_no_nearest_neighbours():
+    z, labels = torch.ones(4, 2), torch.zeros(4, dtype=torch.long)
+    for name in ("query", "gallery"):
+        with pytest.raises(TypeError, match=f"{name} must be real, got torch.complex64"):
+            nearest_neighbours(**({"query": z, "gallery": z, "k": 1} | {name: z.cfloat()}))
+    with pytest.raises(TypeError, match="features must be real"):
+        KNNAccuracy(z.cfloat(), labels, 1)
+    with pytest.raises(TypeError, match="features must be real"):
+        KNNAccuracy(z, labels, 1).update(z.cfloat(), labels)

@@ -38,7 +38,7 @@ def test_gamma_b_is_its_definition_bounded_and_invariant(case, data):
 @given(data=st.data())
 def test_of_a_joint_form_it_sums_over_the_members(case, data):
     form, d = case.form, case.dim
-    b, a = (data.draw(matrices(d + 2, d)) for _ in range(2))
+    b, a = (data.draw(matrices(d + 2, d, sesquilinear=form.sesquilinear)) for _ in range(2))
     numerator = denominator = 0
     for member, s in form.members:
         g = partial(_gram, member, s)

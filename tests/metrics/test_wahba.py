@@ -17,7 +17,7 @@ from equiform import (
     SymplecticForm,
     functional,
 )
-from equiform.metrics import TrivialFitWarning, WahbaError
+from equiform.metrics import CompositionDefect, TrivialFitWarning, WahbaError
 from tests.metrics.clouds import unit
 
 norm = torch.linalg.matrix_norm
@@ -186,6 +186,31 @@ def test_with_a_metric_form_it_is_that_of_standard_coordinates(s):
     composed = functional.composition_defect(b, a, a, a, group)
     expected = functional.composition_defect(x, y, y, y, standard)
     torch.testing.assert_close(composed, expected, rtol=1e-5, atol=0)
+
+
+def test_the_form_stands_for_its_group():
+    b, a = torch.randn(2, 20, 4, dtype=torch.float64)
+    form = MinkowskiForm()
+    expected = functional.wahba_error(b, a, form.isometry_group(4))
+    assert functional.wahba_error(b, a, form=form) == expected
+    metric = WahbaError(form=form)
+    metric.update(b, a)
+    assert metric.compute() == expected
+    with pytest.raises(ValueError, match="give one of the two"):
+        WahbaError(SpecialOrthogonal(4), form=form)
+    with pytest.raises(ValueError, match="give one of the two"):
+        WahbaError(form=form, manifold=Sphere())
+
+
+def test_a_group_that_leaves_the_manifold_or_the_dimension_is_refused():
+    group = EuclideanForm().isometry_group(4)
+    for use in (WahbaError, CompositionDefect):
+        with pytest.raises(ValueError, match=r"does not map Hyperboloid.* to itself"):
+            use(group, manifold=Hyperboloid())
+    for points in (2, 4):
+        call = functional.wahba_error if points == 2 else functional.composition_defect
+        with pytest.raises(ValueError, match="the embeddings have d=5"):
+            call(*torch.randn(points, 8, 5), group)
 
 
 def test_a_trivial_fit_warns_once():

@@ -121,6 +121,22 @@ def test_gradcheck(case, exclude_diagonal, backend):
     assert torch.autograd.gradgradcheck(loss, (a, b), fast_mode=True)
 
 
+@every_form
+@pytest.mark.parametrize("backend", ["gram", "moments", "reference"])
+def test_second_derivatives_where_the_grams_agree(case, backend):
+    a = torch.randn(2, 5, case.dim, dtype=double(case.form), requires_grad=True)
+    v = torch.randn_like(a)
+
+    def loss(x):
+        return gram_difference(x, a.detach(), case.form, backend=backend).sum()
+
+    (gradient,) = torch.autograd.grad(loss(a), a, create_graph=True)
+    (product,) = torch.autograd.grad(gradient, a, v)
+    # Of a square that vanishes, half the second derivative along v is the square of the first.
+    d = torch.func.jvp(case.form.gram, (a.detach(),), (v,))[1]
+    torch.testing.assert_close((product * v.conj()).real.sum() / 2, d.abs().square().sum())
+
+
 def test_gradgradcheck_with_a_mask_and_a_third_derivative():
     a, b = torch.randn(2, 4, 2, dtype=torch.float64)
     a.requires_grad_()

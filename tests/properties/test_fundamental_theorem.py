@@ -83,7 +83,9 @@ def test_equal_joint_grams_come_from_a_joint_isometry(case, data):
     # Each member sees its own slice, and within it the eigenspaces of J.
     kappa_b = 1.0
     for form, s in case.form.members:
-        j = form.matrix(s.stop - s.start, dtype=torch.float64)
+        j = form.matrix(s.stop - s.start, dtype=b.dtype)
+        if form.sesquilinear and form.symmetry == -1:
+            j = 1j * j
         for part in (b[:, s], b[:, s] + b[:, s] @ j, b[:, s] - b[:, s] @ j):
             kappa_b = max(kappa_b, max(conditioning(form, part)))
             kappa_b /= min(1.0, conditioning(form, part)[0])

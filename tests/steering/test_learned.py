@@ -97,7 +97,8 @@ def test_moment_loss_is_the_residual_of_the_points(group, data):
     rho = LearnedIsometry(group, 3).double()
     loss = rho.moment_loss(theta, Moments.of(b, a, w))
     squares = [
-        (w[..., None] * x.abs().square()).sum((-2, -1)) for x in (a - steer(b, rho(theta)), a)
+        (w[..., None] * group.form.coordinates(x).abs().square()).sum((-2, -1))
+        for x in (a - steer(b, rho(theta)), a)
     ]
     torch.testing.assert_close(loss, (squares[0] / squares[1]).mean())
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_choice, check_flag
-from equiform._points import at_least
+from equiform._points import at_least, check_weights
 from equiform.forms import Form
 from equiform.forms._base import Product, check_form
 from equiform.ops.distributed import gather_rows, world_size
@@ -89,9 +89,7 @@ def gram_difference(
         form.check_embedding(b)
         a, b = at_least(torch.float32, a, b)
     if weights is not None:
-        if not isinstance(weights, Tensor) or weights.shape != a.shape[:-1]:
-            got = tuple(weights.shape) if isinstance(weights, Tensor) else repr(weights)
-            raise ValueError(f"weights must be a tensor of shape {tuple(a.shape[:-1])}, got {got}")
+        check_weights(weights, a)
         # √w_i √w_j <a_i, a_j> = <√w_i a_i, √w_j a_j>: weights are a scaling of the points.
         root = weights.detach().to(a.real.dtype).sqrt()[..., None]
         a, b = a * root, b * root

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from equiform._points import squared_modulus
 from equiform.forms import BilinearForm
 
 
@@ -20,7 +21,7 @@ def gram_difference(
 
     Arguments as in :func:`equiform.ops.gram_difference`, with a mask ``(..., n, n)``; memory O(n²).
     """
-    squared = (form.gram(a) - form.gram(b)).abs().square()
+    squared = squared_modulus(form.gram(a) - form.gram(b))
     if mask is not None:
         squared = squared * mask
     if exclude_diagonal:
