@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -16,7 +17,7 @@ def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
 
 def check_count(name: str, value: object, *, least: int = 1) -> None:
     """Raise unless an option is an integer from ``least`` on; True is none."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an int, got {_shown(value)}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {name}={value}")
@@ -30,7 +31,7 @@ def check_flag(name: str, value: object) -> None:
 
 def check_number(name: str, value: Any, *, positive: bool = False) -> None:
     """Raise unless an option is a finite number, not negative, or positive."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {_shown(value)}")
     if not math.isfinite(value) or value < 0 or (positive and value == 0):
         kind = "be positive and finite" if positive else "be finite and not negative"

@@ -5,13 +5,19 @@ from torch import Tensor
 
 
 def check_points(
-    shape: str = "(..., n, d)", *, finite: bool = False, empty: bool = False, **sets: Tensor
+    shape: str = "(..., n, d)",
+    *,
+    real: bool = False,
+    finite: bool = False,
+    empty: bool = False,
+    **sets: Tensor,
 ) -> None:
     """Raise unless all are embeddings of one shape, all real or all complex.
 
     Args:
         shape: ``"(n, d)"`` for one set of points, ``"(..., n, d)"`` for batches of sets too, and
             ``"(..., d, d)"`` for square matrices.
+        real: whether complex numbers are refused.
         finite: whether NaN and infinity are refused, for what no factorisation can take.
         empty: whether there may be no points.
         sets: the embeddings, by the names that the user knows them by.
@@ -26,6 +32,9 @@ def check_points(
             raise TypeError(
                 f"{name} must be floating-point or complex, got {x.dtype}; use {name}.float()"
             )
+        if real and x.is_complex():
+            remedy = f"use torch.view_as_real({name}).flatten(-2)"
+            raise TypeError(f"{name} must be real, got {x.dtype}; {remedy}")
         square = shape != "(..., d, d)" or x.shape[-1:] == x.shape[-2:-1]
         if x.ndim < 2 or (x.ndim > 2 and shape == "(n, d)") or not square:
             remedy = f"; use {name}[None] for one embedding" if x.ndim == 1 else ""

@@ -7,6 +7,7 @@ Bold is the best mean of a column, or what looks the same in three digits.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,12 +37,21 @@ def setting(record: Mapping[str, Any]) -> str:
     return json.dumps(shared, sort_keys=True)
 
 
-def main(argv: Sequence[str]) -> int:
+def read(path: str) -> dict[str, Any]:
+    """What a metrics.json holds, for argparse."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error}") from error
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Print the table of the given metrics.json files, which must be of one configuration."""
-    records = [json.loads(Path(path).read_text(encoding="utf-8")) for path in argv]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("runs", nargs="+", type=read, help="metrics.json, one a seed, two or more")
+    records = parser.parse_args(argv).runs
     if len(records) < 2 or len({setting(record) for record in records}) != 1:
-        print("error: give two or more metrics.json of one configuration", file=sys.stderr)
-        return 2
+        parser.error("give two or more metrics.json of one configuration")
     methods = records[0]["methods"]
     wanted = PROTEINS if "pc1_mse" in next(iter(methods.values())) else IMAGES
     keys = [key for key in wanted if all(key in scores for scores in methods.values())]
@@ -67,4 +77,4 @@ def spread(values: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

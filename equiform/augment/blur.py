@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from equiform.augment.images import Draw, ImageAugmentation, ImageParameters, check_probability
+from equiform._options import check_count
+from equiform.augment._arguments import check_bounds, check_share
+from equiform.augment.images import Draw, ImageAugmentation, ImageParameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +36,11 @@ class GaussianBlur(ImageAugmentation[BlurParameters]):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        check_probability(self.p)
-        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd and positive, got {self.kernel_size}")
-        if not 0 < self.sigma[0] <= self.sigma[1]:
-            raise ValueError(f"sigma must be positive bounds, low first, got {self.sigma}")
+        check_share("p", self.p)
+        check_count("kernel_size", self.kernel_size)
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, got {self.kernel_size}")
+        check_bounds("sigma", self.sigma)
 
     def _sample(self, n: int, draw: Draw) -> BlurParameters:
         low, high = self.sigma

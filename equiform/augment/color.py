@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from equiform._options import check_number
+from equiform.augment._arguments import check_share
 from equiform.augment.images import (
     Draw,
     ImageAugmentation,
     ImageParameters,
     RandomSwitch,
-    check_probability,
     per_image,
 )
 
@@ -57,12 +58,10 @@ class ColorJitter(ImageAugmentation[JitterParameters]):
     p: float = 1.0
 
     def __post_init__(self) -> None:
-        check_probability(self.p)
         for name in ("brightness", "contrast", "saturation"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        if not 0 <= self.hue <= 0.5:
-            raise ValueError(f"hue must be in [0, 0.5], in turns, got {self.hue}")
+            check_number(name, getattr(self, name))
+        check_share("hue", self.hue, 0.5, "; in turns, degrees / 360")
+        check_share("p", self.p)
 
     def _sample(self, n: int, draw: Draw) -> JitterParameters:
         # All is drawn for every image, so that p does not shift what the others get.
@@ -112,13 +111,14 @@ class SolarizeParameters(ImageParameters):
 
 @dataclass(frozen=True)
 class Solarize(ImageAugmentation[SolarizeParameters]):
-    """Invert values of at least `threshold` with probability p."""
+    """Invert values of at least `threshold`, in [0, 1], with probability p."""
 
     threshold: float = 0.5
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        check_probability(self.p)
+        check_share("threshold", self.threshold, remedy="; divide a threshold of uint8 by 255")
+        check_share("p", self.p)
 
     def _sample(self, n: int, draw: Draw) -> SolarizeParameters:
         return SolarizeParameters(torch.where(draw(n) < self.p, self.threshold, torch.inf))
@@ -159,7 +159,7 @@ def turn_hue(images: Tensor, turns: Tensor) -> Tensor:
 def _blend(images: Tensor, kind: Tensor, factor: Tensor) -> Tensor:
     """Blend each image with black, its mean luma or its luma, as `kind` says, ``(n,)`` each."""
     gray = luma(images)
-    rest = 1 - factor
+    rest = 1 - factor.to(images.dtype)
     of_mean = per_image(torch.where(kind == CONTRAST, rest, 0), images)
     of_pixel = per_image(torch.where(kind == SATURATION, rest, 0), images)
     other = of_mean * gray.mean(dim=(2, 3), keepdim=True) + of_pixel * gray

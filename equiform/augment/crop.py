@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from equiform._options import check_count, check_flag
+from equiform.augment._arguments import check_bounds, check_share
 from equiform.augment.images import Draw, ImageAugmentation, ImageParameters, RandomSwitch
 
 #: How many boxes are tried before the largest central one is taken, as in torchvision.
@@ -53,14 +56,15 @@ class RandomResizedCrop(ImageAugmentation[CropParameters]):
     antialias: bool = True
 
     def __post_init__(self) -> None:
-        size = (self.size, self.size) if isinstance(self.size, int) else self.size
-        if len(size) != 2 or min(size) < 1:
+        size = self.size if isinstance(self.size, Sequence) else (self.size, self.size)
+        for side in size:
+            check_count("size", side)
+        if len(size) != 2:
             raise ValueError(f"size must be one or two positive integers, got {self.size}")
-        for name, (low, high) in {"scale": self.scale, "ratio": self.ratio}.items():
-            if not 0 < low <= high:
-                raise ValueError(f"{name} must be positive bounds, low first, got {(low, high)}")
-        if self.scale[1] > 1:
-            raise ValueError(f"scale must be at most 1, the whole image, got {self.scale}")
+        check_bounds("scale", self.scale)
+        check_share("scale", self.scale[1], remedy=", of the area of the image")
+        check_bounds("ratio", self.ratio)
+        check_flag("antialias", self.antialias)
 
     def _sample(self, n: int, draw: Draw) -> CropParameters:
         low, high = self.scale

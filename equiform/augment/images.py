@@ -19,6 +19,9 @@ from typing import Any, Generic, Self, TypeVar
 import torch
 from torch import Tensor
 
+from equiform._options import check_count
+from equiform.augment._arguments import check_generator, check_instance, check_share
+
 #: ``draw(*shape)`` is uniform on [0, 1), in float32.
 Draw = Callable[..., Tensor]
 
@@ -74,8 +77,8 @@ class ImageAugmentation(ABC, Generic[P]):
                 transformations for all. torch's default one on the CPU if None.
             device: where the parameters go; where the generator is if None.
         """
-        if n < 0:
-            raise ValueError(f"n must not be negative, got {n}")
+        check_count("n", n, least=0)
+        check_generator(generator)
         source = "cpu" if generator is None else generator.device
         draw = partial(torch.rand, generator=generator, device=source, dtype=torch.float32)
         parameters = self._sample(n, draw)
@@ -93,6 +96,7 @@ class ImageAugmentation(ABC, Generic[P]):
             ``(n, 3, H', W')`` in [0, 1], new memory, float32, or float64 if the images are.
         """
         images = unit_interval(images)
+        check_instance("parameters", parameters, ImageParameters, "those of augmentation.sample(n)")
         if len(parameters) == 1:
             parameters = parameters.repeat(len(images))
         if len(parameters) != len(images):
@@ -107,6 +111,7 @@ class ImageAugmentation(ABC, Generic[P]):
 
     def __call__(self, images: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Transform each image by a transformation of its own, drawn here."""
+        check_images(images)
         parameters = self.sample(len(images), generator=generator, device=images.device)
         return self.apply(images, parameters)
 
@@ -136,7 +141,7 @@ class RandomSwitch(ImageAugmentation[SwitchParameters]):
     p: float
 
     def __post_init__(self) -> None:
-        check_probability(self.p)
+        check_share("p", self.p)
 
     def _sample(self, n: int, draw: Draw) -> SwitchParameters:
         return SwitchParameters(draw(n) < self.p)
@@ -169,6 +174,8 @@ class Compose(ImageAugmentation[ComposedParameters]):
     def __init__(self, *steps: ImageAugmentation[Any]) -> None:
         if not steps:
             raise ValueError("Compose needs at least one augmentation")
+        for step in steps:
+            check_augmentation("steps", step)
         self.steps = steps
 
     def __repr__(self) -> str:
@@ -185,12 +192,9 @@ class Compose(ImageAugmentation[ComposedParameters]):
 
 def unit_interval(images: Tensor) -> Tensor:
     """Images ``(n, 3, H, W)`` as float32 or float64 in [0, 1]; uint8 is divided by 255."""
-    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
-        raise ValueError(f"images must have shape (n, 3, H, W), got {tuple(images.shape)}")
+    check_images(images)
     if images.dtype == torch.uint8:
         return images.to(torch.float32) / 255
-    if not images.is_floating_point():
-        raise TypeError(f"images must be uint8 or floating, got {images.dtype}; use images.float()")
     return images.to(torch.promote_types(images.dtype, torch.float32))
 
 
@@ -200,7 +204,7 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     The mean and the positive std of three channels are on the scale of [0, 1].
     """
     images = unit_interval(images)
-    if len(mean) != 3 or len(std) != 3 or not min(std) > 0:
+    if any(torch.as_tensor(x).shape != (3,) for x in (mean, std)) or not min(std) > 0:
         raise ValueError(f"mean and positive std need three values, got {mean} and {std}")
     return (images - images.new_tensor(mean)[:, None, None]) / images.new_tensor(std)[:, None, None]
 
@@ -210,7 +214,19 @@ def per_image(values: Tensor, images: Tensor) -> Tensor:
     return values.to(images.dtype)[:, None, None, None]
 
 
-def check_probability(p: float) -> None:
-    """Raise unless p is a probability."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"p must be a probability in [0, 1], got {p}")
+def check_images(images: Tensor) -> None:
+    """Raise unless images are a tensor ``(n, 3, H, W)`` of uint8 or floating values."""
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"images must be a tensor (n, 3, H, W), got {type(images).__name__}; "
+            "use torch.as_tensor, and permute where the channels are last"
+        )
+    if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
+        raise ValueError(f"images must have shape (n, 3, H, W), got {tuple(images.shape)}")
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise TypeError(f"images must be uint8 or floating, got {images.dtype}; use images.float()")
+
+
+def check_augmentation(name: str, value: object) -> None:
+    """Raise TypeError unless it is an augmentation."""
+    check_instance(name, value, ImageAugmentation, "an augmentation such as HorizontalFlip()")

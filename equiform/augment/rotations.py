@@ -13,6 +13,9 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from equiform._options import check_count, check_number
+from equiform._points import check_points
+from equiform.augment._arguments import check_generator
 from equiform.groups import SpecialOrthogonal
 
 
@@ -53,10 +56,12 @@ def random_rotations(
     diagonal.
     """
     dtype = dtype or torch.get_default_dtype()
-    if d < 1:
-        raise ValueError(f"d must be at least 1, got {d}")
-    if not dtype.is_floating_point:
-        raise ValueError(f"dtype must be real and floating, got {dtype}; use torch.float32")
+    check_count("d", d)
+    for size in batch:
+        check_count("batch", size, least=0)
+    check_generator(generator)
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise ValueError(f"dtype must be real and floating, got {dtype!r}; use torch.float32")
     work = torch.promote_types(dtype, torch.float32)
     gaussian = torch.randn(*batch, d, d, generator=generator, dtype=work, device=device)
     q, r = torch.linalg.qr(gaussian)
@@ -81,11 +86,10 @@ def rotate_chunks(
         A shallow copy of the batch with a new ``pos`` (all else is shared), and the rotations
         (num_chunks, d, d): in chunk c, ``new_pos = pos @ rotations[c].mT``.
     """
-    pos = batch.pos
-    if pos is None:
-        raise ValueError("batch.pos is None; rotate_chunks needs a batch of point clouds")
-    num_clouds = len(batch.ptr) - 1
-    if num_chunks < 1 or num_clouds < 1 or num_clouds % num_chunks:
+    _check_clouds("rotate_chunks", batch)
+    check_count("num_chunks", num_chunks)
+    pos, num_clouds = batch.pos, len(batch.ptr) - 1
+    if num_clouds < 1 or num_clouds % num_chunks:
         raise ValueError(
             f"a batch of {num_clouds} clouds does not divide into num_chunks={num_chunks}; choose "
             f"a divisor, and drop_last=True in the loader"
@@ -101,6 +105,7 @@ def reorient(batch: BatchT, *, generator: torch.Generator | None = None) -> Batc
 
     Arguments are those of `rotate_chunks`.
     """
+    _check_clouds("reorient", batch)
     return rotate_chunks(batch, len(batch.ptr) - 1, generator=generator)[0]
 
 
@@ -115,10 +120,13 @@ def tilt(batch: BatchT, max_degrees: float, *, generator: torch.Generator | None
         max_degrees: largest angle, in (0, 180].
         generator: source of randomness, on the device of ``batch.pos``.
     """
-    if batch.pos is None or batch.pos.shape[-1] != 3:
-        raise ValueError("tilt needs a batch with batch.pos of shape (N, 3)")
-    if not 0 < max_degrees <= 180:
+    _check_clouds("tilt", batch)
+    if batch.pos.shape[1] != 3:
+        raise ValueError(f"tilt needs batch.pos of shape (N, 3), got {tuple(batch.pos.shape)}")
+    check_number("max_degrees", max_degrees, positive=True)
+    if max_degrees > 180:
         raise ValueError(f"max_degrees must be in (0, 180], got {max_degrees}")
+    check_generator(generator)
     num_clouds, pos = len(batch.ptr) - 1, batch.pos
     work = torch.promote_types(pos.dtype, torch.float32)
     # Drawn in float32 and computed as exactly as the points are given.
@@ -129,6 +137,17 @@ def tilt(batch: BatchT, max_degrees: float, *, generator: torch.Generator | None
     skew = torch.linalg.cross(axis, eye).mT
     rotations = SpecialOrthogonal(3).exp(math.radians(max_degrees) * share * skew)
     return _turned(batch, rotations.to(pos.dtype), batch.ptr)
+
+
+def _check_clouds(function: str, batch: CloudBatch) -> None:
+    """Raise, as the function, unless a batch has points, and where each of its clouds begins."""
+    for name in ("pos", "ptr"):
+        if not isinstance(getattr(batch, name, None), Tensor):
+            raise TypeError(
+                f"{function} needs a batch with a tensor {name}, got {type(batch).__name__} "
+                "without; use Batch.from_data_list([...]) of clouds with pos"
+            )
+    check_points("(n, d)", empty=True, pos=batch.pos)
 
 
 def _turned(batch: BatchT, rotations: Tensor, bounds: Tensor) -> BatchT:

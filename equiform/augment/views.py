@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from equiform.augment.images import ImageAugmentation, P
+from equiform._options import check_count
+from equiform.augment._arguments import check_instance
+from equiform.augment.images import (
+    ImageAugmentation,
+    ImageParameters,
+    P,
+    check_augmentation,
+    check_images,
+)
 
 
 def augment_chunks(
@@ -42,10 +50,15 @@ def augment_chunks(
         The augmented images, and the parameters of each chunk of the whole batch, which ``apply``
         replays on other images after ``.repeat``, and of which `fixed` takes one.
     """
-    if not 0 <= rank < world_size:
-        raise ValueError(f"rank must be in [0, world_size), got {rank} of world_size={world_size}")
+    check_augmentation("augmentation", augmentation)
+    check_images(images)
+    check_count("num_chunks", num_chunks)
+    check_count("world_size", world_size)
+    check_count("rank", rank, least=0)
+    if rank >= world_size:
+        raise ValueError(f"rank must be below world_size, got {rank} of world_size={world_size}")
     n, whole = len(images), len(images) * world_size
-    if num_chunks < 1 or n < 1 or whole % num_chunks:
+    if n < 1 or whole % num_chunks:
         raise ValueError(
             f"a batch of {whole} images does not divide into num_chunks={num_chunks}; choose a "
             f"divisor, and drop_last=True in the loader"
@@ -69,6 +82,8 @@ def two_views(
     Arguments are those of `augment_chunks`; each image is a chunk of its own unless `num_chunks` is
     given, as in SimCLR.
     """
+    check_images(images)
+    check_count("world_size", world_size)
     chunks = len(images) * world_size if num_chunks is None else num_chunks
     share: dict[str, Any] = {"generator": generator, "rank": rank, "world_size": world_size}
     first, second = (augment_chunks(augmentation, images, chunks, **share)[0] for _ in range(2))
@@ -81,6 +96,8 @@ def fixed(augmentation: ImageAugmentation[P], parameters: P) -> Callable[[Tensor
     Its parameters are those of one, as ``augmentation.sample(1)`` or ``parameters[i]``; the images
     ``(n, 3, H, W)`` may be on any device.
     """
+    check_augmentation("augmentation", augmentation)
+    check_instance("parameters", parameters, ImageParameters, "those of augmentation.sample(1)")
     if (n := len(parameters)) != 1:
         raise ValueError(
             f"fixed needs parameters of one transformation, got {n}; use parameters[i]"
@@ -120,6 +137,7 @@ def care_views(
     run give each rank its own seed; or one seed and its `rank` and `world_size`, for the views of
     one process on the whole batch.
     """
+    check_count("num_chunks", num_chunks)  # which two_views may lack
     share: dict[str, Any] = {"generator": generator, "rank": rank, "world_size": world_size}
     equivariant = two_views(augmentation, images, num_chunks, **share)
     return CAREViews(*two_views(augmentation, images, **share), *equivariant)

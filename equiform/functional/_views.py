@@ -30,10 +30,10 @@ def full_precision(loss: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def two_views(z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
+def two_views(z1: Tensor, z2: Tensor, *, real: bool = False) -> tuple[Tensor, Tensor]:
     """Both views, of one non-empty shape ``(..., n, d)``, in their dtype, at least float32."""
-    check_points(z1=z1, empty=True)
-    check_points(z2=z2, empty=True)
+    check_points(z1=z1, real=real, empty=True)
+    check_points(z2=z2, real=real, empty=True)
     if z1.shape != z2.shape or not z1.numel():
         raise ValueError(
             "z1 and z2 must be two views of one non-empty shape (n, d), "

@@ -60,7 +60,7 @@ def info_nce(
     Source: Chen et al., ICML 2020, eq. 1; the released CARE code at the same τ.
     """
     positives, negatives = _view_logits(
-        *two_views(z1, z2), temperature, manifold, gather_distributed, backend
+        *two_views(z1, z2, real=True), temperature, manifold, gather_distributed, backend
     )
     # log(e^p + e^n) - p = -log sigmoid(p - n), without the cancellation: a loss near zero is right
     # to its last digits, where the difference of two logarithms has those of s/τ.
@@ -86,7 +86,7 @@ def info_nce_terms(
     Arguments as in :func:`info_nce`; n is at least 2, gathered over the global batch.
     """
     positives, negatives = _view_logits(
-        *two_views(z1, z2), temperature, manifold, gather_distributed, backend
+        *two_views(z1, z2, real=True), temperature, manifold, gather_distributed, backend
     )
     if len(positives) < 2:
         raise ValueError("info_nce_terms needs at least two pairs to have negatives, got n=1")
@@ -116,7 +116,7 @@ def uniformity(
     partitions = torch.stack(
         [
             _log_partition(z, 1, temperature, manifold, gather_distributed, backend)
-            for z in two_views(z1, z2)
+            for z in two_views(z1, z2, real=True)
         ]
     )
     n = partitions.shape[1]

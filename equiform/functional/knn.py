@@ -28,19 +28,23 @@ class Neighbours(NamedTuple):
     index: Tensor  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
-@torch.no_grad()
 def nearest_neighbours(query: Tensor, gallery: Tensor, k: int) -> Neighbours:
     """The k embeddings of a gallery with the largest cosine to each query.
 
     In float32 or better, in chunks of queries. Not differentiable.
 
     Args:
-        query: shape ``(n, d)``; an embedding of zeros has cosine 0 with all others.
-        gallery: shape ``(m, d)``.
+        query: real, shape ``(n, d)``; an embedding of zeros has cosine 0 with all others.
+        gallery: real, shape ``(m, d)``.
         k: how many, at most m.
     """
-    check_points("(n, d)", query=query, finite=True)
-    check_points("(n, d)", gallery=gallery, finite=True)
+    check_points("(n, d)", real=True, finite=True, query=query)
+    check_points("(n, d)", real=True, finite=True, gallery=gallery)
+    return _nearest(query, gallery, k)
+
+
+@torch.no_grad()
+def _nearest(query: Tensor, gallery: Tensor, k: int) -> Neighbours:
     if query.shape[1] != gallery.shape[1]:
         raise ValueError(
             f"nearest neighbours need query (n, d) and gallery (m, d), "
@@ -78,6 +82,7 @@ def knn_accuracy(
     Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination",
     CVPR 2018, 3.4, with τ = 0.07.
     """
+    check_labels("kNN", test_features, test_labels, "test_")
     hits = knn_hits(features, labels, test_features, test_labels, k, temperature)
     return hits.to(real_dtype(features, test_features)).mean()
 
@@ -104,7 +109,7 @@ def knn_hits(
     check_number("temperature", temperature, positive=True)
     check_labels("kNN", features, labels)
     check_labels("kNN", asked, truth)
-    similarity, index = nearest_neighbours(asked, features, k)
+    similarity, index = _nearest(asked, features, k)
     # Against the closest, whose weight is then 1: the exponentials of a small τ do not overflow.
     # In float64, so that on a GPU the order of the sums, which varies, as good as never decides.
     weight = ((similarity.double() - similarity[:, :1]) / temperature).exp()

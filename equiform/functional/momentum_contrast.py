@@ -30,7 +30,7 @@ def momentum_contrast(
     :class:`equiform.nn.MomentumEncoder` are. Memory is that of the nm logits.
 
     Args:
-        query: q, of the encoder, shape ``(n, d)``.
+        query: q, of the encoder, real, shape ``(n, d)``.
         key: k, the other views of the same inputs, shape ``(n, d)``.
         queue: u, the negatives, shape ``(m, d)``; with none the loss is 0.
         temperature: τ, positive.
@@ -42,8 +42,8 @@ def momentum_contrast(
     Source: He et al., CVPR 2020, eq. 1; the default τ of Chen et al., "Improved Baselines with
     Momentum Contrastive Learning", 2020.
     """
-    check_points("(n, d)", query=query, key=key)
-    check_points("(n, d)", queue=queue, empty=True)
+    check_points("(n, d)", real=True, query=query, key=key)
+    check_points("(n, d)", real=True, empty=True, queue=queue)
     if queue.shape[1] != query.shape[1]:
         raise ValueError(
             f"momentum_contrast needs query and key (n, d) and queue (m, d), "

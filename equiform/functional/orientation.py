@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_flag
-from equiform.forms import EuclideanForm
 from equiform.functional._views import full_precision, two_views
 from equiform.groups import Moments
 from equiform.groups.moments import trace
@@ -103,8 +102,7 @@ def orientation_determinant(z1: Tensor, z2: Tensor, *, gather_distributed: bool 
 
 def _moments(z1: Tensor, z2: Tensor, gather_distributed: bool) -> tuple[Moments, torch.dtype]:
     check_flag("gather_distributed", gather_distributed)
-    z1, z2 = two_views(z1, z2)
-    EuclideanForm().check_embedding(z1)
+    z1, z2 = two_views(z1, z2, real=True)
     moments = Moments.of(z1, z2)
     return moments.map(sum_over_ranks) if gather_distributed else moments, z1.dtype
 

@@ -58,7 +58,7 @@ class EmbeddingMetric(Metric):
 
     def _take(self, **sets: Tensor) -> list[Tensor]:
         """The embeddings, checked and detached."""
-        check_points("(n, d)", finite=True, empty=False, **sets)
+        check_points("(n, d)", real=False, finite=True, empty=False, **sets)
         self._see(*sets.values())
         return [x.detach() for x in sets.values()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from equiform._extras import require
+from equiform.nn._arguments import check_counts, check_rows
 
 require("torch_geometric", extra="proteins")
 from torch_geometric.nn.aggr import DeepSetsAggregation  # noqa: E402
@@ -26,10 +27,8 @@ class DeepSets(nn.Module):
 
     def __init__(self, in_features: int, hidden: int, out_features: int) -> None:
         super().__init__()
-        widths = {"in_features": in_features, "hidden": hidden, "out_features": out_features}
-        for name, width in widths.items():
-            if width < 1:
-                raise ValueError(f"DeepSets needs {name} >= 1, got {width}")
+        check_counts(in_features=in_features, hidden=hidden, out_features=out_features)
+        self.in_features = in_features
         first, *rest = (nn.Linear(n, hidden) for n in (in_features, hidden, hidden, hidden))
         last = nn.Linear(hidden, out_features)
         phi = nn.Sequential(first, nn.SiLU(), rest[0], nn.SiLU(), rest[1])
@@ -53,4 +52,8 @@ class DeepSets(nn.Module):
             ptr: (num_clouds + 1,) int64, where each cloud begins: ``batch.ptr``, in its place.
             num_clouds: found from `index` or `ptr` if not given.
         """
+        if not isinstance(pos, Tensor):
+            given = type(pos).__name__
+            raise TypeError(f"pos must be a tensor, got {given}; use batch.pos and batch.batch")
+        check_rows("pos", pos, self.in_features)
         return self.aggregation(pos, index, ptr=ptr, dim_size=num_clouds)

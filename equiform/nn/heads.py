@@ -6,6 +6,8 @@ from itertools import pairwise
 
 from torch import nn
 
+from equiform._options import check_count
+
 
 class ProjectionHead(nn.Sequential):
     """A perceptron with a batch norm and a ReLU after every layer but the last.
@@ -25,8 +27,10 @@ class ProjectionHead(nn.Sequential):
     """
 
     def __init__(self, *widths: int) -> None:
-        if len(widths) < 2 or min(widths) < 1:
-            raise ValueError(f"ProjectionHead needs two or more widths, each >= 1, got {widths}")
+        for width in widths:
+            check_count("widths", width)
+        if len(widths) < 2:
+            raise ValueError(f"ProjectionHead needs two or more widths, got {widths}")
         *hidden, last = widths
         layers: list[nn.Module] = []
         for before, after in pairwise(hidden):

@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equiform._options import check_number
+from equiform.nn._arguments import check_counts, check_rows
+
 
 class MomentumEncoder(nn.Module):
     r"""A copy of an encoder that follows it, :math:`θ_k \leftarrow m θ_k + (1 - m) θ`.
@@ -25,7 +28,9 @@ class MomentumEncoder(nn.Module):
 
     def __init__(self, module: nn.Module, momentum: float = 0.99) -> None:
         super().__init__()
-        if not 0 <= momentum <= 1:
+        _check_module(module)
+        check_number("momentum", momentum)
+        if momentum > 1:
             raise ValueError(f"momentum must be in [0, 1], got {momentum}")
         self.momentum = momentum
         self.module = copy.deepcopy(module).requires_grad_(False)
@@ -42,6 +47,7 @@ class MomentumEncoder(nn.Module):
         Args:
             module: the encoder that this one was made from, or a wrapper of it.
         """
+        _check_module(module)
         own, other = ([*m.parameters(), *m.buffers()] for m in (self.module, module))
         if [x.shape for x in own] != [x.shape for x in other]:
             raise ValueError(
@@ -76,8 +82,7 @@ class EmbeddingQueue(nn.Module):
 
     def __init__(self, dim: int, size: int) -> None:
         super().__init__()
-        if dim < 1 or size < 1:
-            raise ValueError(f"EmbeddingQueue needs dim and size >= 1, got dim={dim}, size={size}")
+        check_counts(dim=dim, size=size)
         self.register_buffer("rows", torch.zeros(size, dim))
         self.register_buffer("num_seen", torch.zeros((), dtype=torch.long))
 
@@ -96,9 +101,7 @@ class EmbeddingQueue(nn.Module):
         ``equiform.ops.distributed.gather_uneven`` does, so that all queues are one.
         """
         size, dim = self.rows.shape
-        if embeddings.ndim != 2 or embeddings.shape[1] != dim:
-            given = tuple(embeddings.shape)
-            raise ValueError(f"enqueue needs embeddings of shape (n, {dim}), got {given}")
+        check_rows("embeddings", embeddings, dim)
         place = self.num_seen + torch.arange(len(embeddings), device=self.rows.device)
         # Of more than fit only the last may be written: no place twice, for which no order holds.
         self.rows[place[-size:] % size] = embeddings[-size:].to(self.rows.dtype)
@@ -107,3 +110,8 @@ class EmbeddingQueue(nn.Module):
     def extra_repr(self) -> str:
         """The shape, for ``print(queue)``."""
         return f"dim={self.rows.shape[1]}, size={self.rows.shape[0]}"
+
+
+def _check_module(module: object) -> None:
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a module such as nn.Linear(3, 2), got {module!r}")

@@ -8,6 +8,9 @@ from typing import TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
+from equiform._options import check_count, check_flag
+from equiform.nn._arguments import check_counts
+
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential | None:
     """What takes the input past a block, where its shape is not that of the output."""
@@ -45,6 +48,7 @@ class BasicBlock(nn.Module):
 
     def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
+        check_counts(in_channels=in_channels, width=width, stride=stride)
         self.conv1 = nn.Conv2d(in_channels, width, 3, stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
@@ -70,6 +74,7 @@ class Bottleneck(nn.Module):
 
     def __init__(self, in_channels: int, width: int, stride: int = 1) -> None:
         super().__init__()
+        check_counts(in_channels=in_channels, width=width, stride=stride)
         out_channels = self.expansion * width
         self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -124,10 +129,15 @@ class ResNet(nn.Module):
         zero_init_residual: bool = False,
     ) -> None:
         super().__init__()
-        if len(layers) != 4 or min(layers) < 1:
-            raise ValueError(f"ResNet needs layers of four stages, each >= 1, got {layers}")
-        if width < 1:
-            raise ValueError(f"ResNet needs width >= 1, got {width}")
+        if not isinstance(block, type) or not hasattr(block, "expansion"):
+            raise TypeError(f"block must be the class BasicBlock or Bottleneck, got {block!r}")
+        if not isinstance(layers, Sequence) or len(layers) != 4:
+            raise ValueError(f"layers must be the depths of four stages, got {layers!r}")
+        for depth in layers:
+            check_count("layers", depth)
+        check_count("width", width)
+        check_flag("cifar_stem", cifar_stem)
+        check_flag("zero_init_residual", zero_init_residual)
         kernel, stride = (3, 1) if cifar_stem else (7, 2)
         self.conv1 = nn.Conv2d(3, width, kernel, stride, padding=kernel // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)

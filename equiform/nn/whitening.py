@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from equiform._options import check_count, check_number
+from equiform.nn._arguments import check_rows
+
 
 class Whitening(nn.Module):
     r"""Centre a batch and decorrelate it, :math:`z \mapsto L^{-1}(z - μ)` with :math:`LL^t = Σ`.
@@ -32,9 +35,10 @@ class Whitening(nn.Module):
 
     def __init__(self, features: int, *, momentum: float = 0.1, shrinkage: float = 1e-3) -> None:
         super().__init__()
-        if features < 1:
-            raise ValueError(f"Whitening needs features >= 1, got {features}")
-        if not (0 < momentum <= 1 and 0 < shrinkage < 1):
+        check_count("features", features)
+        check_number("momentum", momentum, positive=True)
+        check_number("shrinkage", shrinkage, positive=True)
+        if momentum > 1 or shrinkage >= 1:
             given = f"momentum={momentum} and shrinkage={shrinkage}"
             raise ValueError(f"momentum must be in (0, 1] and shrinkage in (0, 1), got {given}")
         self.momentum, self.shrinkage = momentum, shrinkage
@@ -44,6 +48,7 @@ class Whitening(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Whitened embeddings."""
+        check_rows("z", z, len(self.mean))
         mean, covariance = self.mean, self.covariance
         if self.training:
             mean = z.mean(0)

@@ -10,6 +10,8 @@ def require_frozen(encoder: nn.Module) -> None:
 
     A probe that leaves batch norms in train mode lets its own data move the encoder.
     """
+    if not isinstance(encoder, nn.Module):
+        raise TypeError(f"encoder must be a module, got {encoder!r}; write it as an nn.Module")
     training = [name or type(encoder).__name__ for name, m in encoder.named_modules() if m.training]
     if training:
         raise RuntimeError(

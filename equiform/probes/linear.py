@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy, linear
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
-from equiform._options import check_count
+from equiform._options import check_count, check_number
+from equiform.functional._arguments import check_callable
 from equiform.functional._labels import check_labels
 from equiform.probes.frozen import require_frozen
 
@@ -36,6 +37,9 @@ def extract_features(
     """
     require_frozen(encoder)
     check_count("batch_size", batch_size)
+    check_callable("preprocess", preprocess, "a function of a batch of images")
+    if not isinstance(images, Tensor):
+        raise TypeError(f"images must be a tensor, got {type(images).__name__}")
     if not len(images):
         raise ValueError("extract_features needs images, got none")
     batches = images.split(batch_size)
@@ -74,7 +78,7 @@ def linear_probe(
     The classifier begins as :class:`torch.nn.Linear` does. It is trained in float32 or better.
 
     Args:
-        features: to train on, shape ``(n, d)``.
+        features: to train on, real, shape ``(n, d)``.
         labels: their classes, int64 from 0, shape ``(n,)``.
         test_features, test_labels: to score on; no class above the largest of `labels`.
         epochs, batch_size, lr, weight_decay: of the training; the defaults are the paper's for
@@ -87,8 +91,17 @@ def linear_probe(
     """
     check_count("epochs", epochs)
     check_count("batch_size", batch_size)
+    check_number("lr", lr)
+    check_number("weight_decay", weight_decay)
+    check_count("seed", seed, least=0)
+    if not isinstance(milestones, Sequence):
+        raise TypeError(f"milestones must be a list, got {milestones!r}; use milestones=[...]")
+    for epoch in milestones:
+        check_count("milestones", epoch, least=0)
+    if not callable(optimizer):
+        raise TypeError(f"optimizer must be a class such as torch.optim.SGD, got {optimizer!r}")
     check_labels("linear_probe", features, labels)
-    check_labels("linear_probe", test_features, test_labels)
+    check_labels("linear_probe", test_features, test_labels, "test_")
     dim, num_classes = features.shape[1], int(labels.max()) + 1
     if test_features.shape[1] != dim or int(test_labels.max()) >= num_classes:
         given = f"{test_features.shape[1]} dimensions and a label {int(test_labels.max())}"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_number
+from equiform._points import check_points
 
 
 class LinearProbe(NamedTuple):
@@ -18,6 +19,7 @@ class LinearProbe(NamedTuple):
 
     def __call__(self, z: Tensor) -> Tensor:
         """Predicted targets, ``(n, d) -> (n, k)`` float64."""
+        check_points("(n, d)", real=True, empty=True, z=z)
         return z.to(self.weight.dtype) @ self.weight + self.bias
 
 
@@ -25,13 +27,15 @@ def fit_ridge(z: Tensor, targets: Tensor, *, penalty: float = 1e-6) -> LinearPro
     r"""Ridge regression in float64, :math:`\min \mathrm{mean}_i |W^t z_i + b - y_i|^2 + α |W|^2`.
 
     Args:
-        z: embeddings, shape ``(n, d)``.
-        targets: y, shape ``(n, k)``.
+        z: embeddings, real, shape ``(n, d)``.
+        targets: y, real, shape ``(n, k)``.
         penalty: α, positive; the bias is not penalised.
     """
-    if z.ndim != 2 or targets.ndim != 2 or len(z) != len(targets) or not len(z):
+    check_points("(n, d)", real=True, finite=True, z=z)
+    check_points("(n, d)", real=True, finite=True, targets=targets)
+    if len(z) != len(targets):
         given = f"{tuple(z.shape)} and {tuple(targets.shape)}"
-        raise ValueError(f"fit_ridge needs z (n, d) and targets (n, k), n > 0, got {given}")
+        raise ValueError(f"fit_ridge needs z (n, d) and targets (n, k), got {given}")
     check_number("penalty", penalty, positive=True)
     z, targets = z.double(), targets.double()
     z_mean, y_mean = z.mean(0), targets.mean(0)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from equiform._options import check_count
+from equiform._options import check_count, check_flag
+from equiform.functional._arguments import check_callable
 from equiform.ops.distributed import sum_over_ranks, world_size
 from equiform.training.checkpoint import (
     CheckpointError,
@@ -86,7 +87,8 @@ def fit(
     Args:
         module: what the loss trains; set to train mode at the start.
         loss: a scalar of a batch, or several by name: the one called ``loss`` is minimised, all
-            are recorded.
+            are recorded. Of a `CARELoss` return ``terms.total``, or the dict
+            ``{"loss": terms.total, "equivariance": terms.equivariance}``.
         batches: gives the batches of an epoch each time it is iterated, as a DataLoader does.
         epochs: how many in all, those before resumption included.
         scheduler: stepped after each step of the optimizer.
@@ -110,6 +112,13 @@ def fit(
     """
     check_count("epochs", epochs)
     check_count("accumulate", accumulate)
+    check_count("unit_size", unit_size)
+    check_flag("resume", resume)
+    check_callable("loss", loss, "a function of a batch")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be a torch Optimizer, got {optimizer!r}")
+    if not isinstance(scheduler, LRScheduler | None):
+        raise TypeError(f"scheduler must be a torch LRScheduler, got {scheduler!r}")
     if not len(batches):
         raise ValueError("batches is empty; use a smaller batch size or drop_last=False")
     if resume and checkpoint is None:
@@ -136,8 +145,7 @@ def fit(
         for epoch in range(done + 1, epochs + 1):
             totals: dict[str, Tensor] = {}
             for index, batch in enumerate(batches):
-                value = loss(batch)
-                terms = value if isinstance(value, Mapping) else {"loss": value}
+                terms = _terms(loss(batch))
                 behind = index % accumulate  # batches of this step that came before
                 if not behind:
                     optimizer.zero_grad()
@@ -178,6 +186,22 @@ def fit(
     module.eval()
     seconds = earlier + time.perf_counter() - start
     return History([row["loss"] for row in rows], seconds, rows)
+
+
+def _terms(value: Any) -> Mapping[str, Tensor]:
+    """What a loss returned, by name; raise unless it is scalars, of which one is the loss."""
+    terms = value if isinstance(value, Mapping) else {"loss": value}
+    if "loss" not in terms:
+        raise ValueError(f'loss must return one term called "loss", got {list(terms)}')
+    for name, term in terms.items():
+        if not isinstance(term, Tensor) or term.ndim:
+            shape = f" of shape {tuple(term.shape)}" if isinstance(term, Tensor) else ""
+            remedy = "; return terms.total" if hasattr(term, "total") else ""
+            raise TypeError(
+                f"loss must return a scalar tensor, or a dict of them, got {name}: "
+                f"{type(term).__name__}{shape}{remedy}"
+            )
+    return terms
 
 
 def _check_same(saved: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:

@@ -240,7 +240,7 @@ def test_normalize():
 
 def test_errors():
     flip, parameters = HorizontalFlip(), HorizontalFlip().sample(3)
-    with pytest.raises(ValueError, match="n must not be negative, got -1"):
+    with pytest.raises(ValueError, match="n must be at least 0, got n=-1"):
         flip.sample(-1)
     with pytest.raises(ValueError, match="4 images need as many parameters, or one, got 3"):
         flip.apply(images(4), parameters)

@@ -165,11 +165,11 @@ def test_flip_probability(p):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 0}, "size must be one or two positive integers, got 0"),
+        ({"size": 0}, "size must be at least 1, got size=0"),
         ({"size": (4, 4, 4)}, "size must be one or two positive"),
-        ({"size": 4, "scale": (0.5, 0.2)}, r"scale must be positive bounds, low first, got \(0.5"),
-        ({"size": 4, "scale": (0.5, 1.2)}, "scale must be at most 1"),
-        ({"size": 4, "ratio": (0.0, 1.0)}, "ratio must be positive bounds"),
+        ({"size": 4, "scale": (0.5, 0.2)}, r"scale must be two positive numbers, low first"),
+        ({"size": 4, "scale": (0.5, 1.2)}, r"scale must be in \[0, 1\], got 1.2, of the area"),
+        ({"size": 4, "ratio": (0.0, 1.0)}, "ratio must be positive and finite, got 0"),
     ],
 )
 def test_errors(arguments, message):
@@ -178,5 +178,5 @@ def test_errors(arguments, message):
 
 
 def test_probability_error():
-    with pytest.raises(ValueError, match=r"p must be a probability in \[0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match=r"p must be in \[0, 1\], got 1.5"):
         HorizontalFlip(1.5)

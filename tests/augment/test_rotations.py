@@ -78,10 +78,12 @@ def test_generator_dtype_and_arguments():
     assert random_rotations().shape == (3, 3)
     assert random_rotations().dtype == torch.float32
     assert random_rotations(2, dtype=torch.bfloat16).dtype == torch.bfloat16
-    with pytest.raises(ValueError, match="d must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="d must be at least 1, got d=0"):
         random_rotations(d=0)
     with pytest.raises(ValueError, match=r"real and floating, got torch.complex64"):
         random_rotations(dtype=torch.complex64)
+    with pytest.raises(ValueError, match=r"real and floating, got 'float32'; use torch.float32"):
+        random_rotations(dtype="float32")
 
 
 @given(
@@ -110,15 +112,50 @@ def test_one_rotation_a_chunk(chunks, clouds, seed, data):
     assert (torch.pdist(rotations.flatten(1)) > 1e-9).all()
 
 
-@pytest.mark.parametrize("num_chunks", [-1, 0, 3, 8])
+@pytest.mark.parametrize("num_chunks", [3, 8])
 def test_chunks_must_divide(num_chunks):
     with pytest.raises(ValueError, match=f"4 clouds does not divide into num_chunks={num_chunks}"):
         rotate_chunks(batch_of_clouds([2, 3, 4, 5]), num_chunks)
 
 
-def test_a_batch_without_positions():
-    with pytest.raises(ValueError, match="pos is None"):
-        rotate_chunks(pyg.Batch.from_data_list([pyg.Data(x=torch.ones(2, 1))]), 1)
+@pytest.mark.parametrize(
+    ("batch", "match"),
+    [
+        (
+            pyg.Batch.from_data_list([pyg.Data(x=torch.ones(2, 1))]),
+            "a tensor pos, got DataBatch",
+        ),
+        (pyg.Data(pos=torch.ones(2, 3)), r"a tensor ptr, got Data without; use Batch\.from"),
+        ([pyg.Data(pos=torch.ones(2, 3))], "a tensor pos, got list"),
+        (pyg.Batch(pos=torch.ones(2, 3).long(), ptr=torch.tensor([0, 2])), "pos must be floating"),
+    ],
+)
+def test_what_is_no_batch_of_clouds_is_refused_by_the_function_that_was_called(batch, match):
+    calls = {"rotate_chunks": (rotate_chunks, 1), "reorient": (reorient,), "tilt": (tilt, 10.0)}
+    for name, (function, *options) in calls.items():
+        whose = "" if match.startswith("pos") else f"{name} needs a batch with "
+        with pytest.raises(TypeError, match=whose + match):
+            function(batch, *options)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda x: rotate_chunks(x, 2.0), TypeError, "num_chunks must be an int, got 2.0"),
+        (lambda x: rotate_chunks(x, None), TypeError, "num_chunks must be an int, got None"),
+        (lambda x: rotate_chunks(x, 0), ValueError, "num_chunks must be at least 1"),
+        (lambda x: rotate_chunks(x, 2, generator=0), TypeError, "generator must be a torch.Gen"),
+        (lambda x: reorient(x, generator=0), TypeError, "generator must be a torch.Generator"),
+        (lambda x: tilt(x, 10.0, generator=0), TypeError, "generator must be .*, got 0"),
+        (lambda x: tilt(x, "10"), TypeError, "max_degrees must be a number"),
+        (lambda _: random_rotations(d=3.0), TypeError, "d must be an int"),
+        (lambda _: random_rotations(2.5), TypeError, "batch must be an int, got 2.5"),
+        (lambda _: random_rotations(generator=1), TypeError, "generator must be a torch.Generator"),
+    ],
+)
+def test_options_are_checked(call, error, match):
+    with pytest.raises(error, match=match):
+        call(batch_of_clouds([2, 3, 4, 5]))
 
 
 SIZES = (5, 9, 7, 6)
@@ -151,10 +188,10 @@ def test_reorienting_turns_each_cloud_by_its_own_rotation():
 
 @pytest.mark.parametrize("angle", [0.0, -1.0, 181.0])
 def test_tilt_checks_the_angle(angle):
-    with pytest.raises(ValueError, match="max_degrees must be in"):
+    with pytest.raises(ValueError, match="max_degrees must be"):
         tilt(batch_of_clouds(SIZES), angle)
 
 
 def test_tilt_needs_points():
-    with pytest.raises(ValueError, match="tilt needs"):
-        tilt(pyg.Batch(ptr=torch.tensor([0])), 10.0)
+    with pytest.raises(ValueError, match=r"tilt needs batch\.pos of shape \(N, 3\), got \(2, 4\)"):
+        tilt(pyg.Batch(pos=torch.ones(2, 4), ptr=torch.tensor([0, 2])), 10.0)

@@ -81,6 +81,18 @@ def test_a_terminal_without_the_signs_has_them_spelt(tmp_path: Path) -> None:
     assert "1 +- 0" in done.stdout
 
 
+def test_help_and_what_cannot_be_read(tmp_path: Path) -> None:
+    done = summarise("--help")
+    assert (done.returncode, done.stdout[:6]) == (0, "usage:")
+    (tmp_path / "0").write_text("not JSON")
+    for path in (tmp_path / "0", tmp_path / "1"):
+        done = summarise(str(path))
+        assert done.returncode == 2
+        assert done.stderr.startswith("usage:")
+        assert f"error: argument runs: {path}: " in done.stderr
+    assert summarise().returncode == 2
+
+
 def test_refuses_to_mix_configurations(tmp_path: Path) -> None:
     done = summarise(write(tmp_path / "0", 1.0, 0), write(tmp_path / "1", 3.0, 1, dim=16))
     assert done.returncode == 2

@@ -30,6 +30,12 @@ OPTIONS = [
     (lambda: PairwiseEquivarianceLoss(Sphere()), r"form must be a form.*manifold=Sphere"),
     (lambda: PairwiseEquivarianceLoss(EuclideanForm), "form must be a form"),
     (lambda: PairwiseEquivarianceLoss("euclidean"), "form must be a form"),
+    (lambda: PairwiseEquivarianceLoss(geoopt.Lorentz()), r"use manifold=Sphere\(\) or Hyperboloid"),
+    (
+        lambda: PairwiseEquivarianceLoss(manifold=Sphere(), link="log_cosh"),
+        r"no log_cosh_products; use equiform.Hyperboloid\(\)",
+    ),
+    (lambda: CARELoss(num_chunks=1.0), "num_chunks must be an int"),
     (lambda: PairwiseEquivarianceLoss(manifold=Sphere), r"use Sphere\(\)"),
     (lambda: PairwiseEquivarianceLoss(manifold=geoopt.Sphere()), r"equiform.Sphere\(\)"),
     (lambda: PairwiseEquivarianceLoss(manifold=geoopt.Lorentz()), r"equiform.Hyperboloid\(\)"),
@@ -181,3 +187,12 @@ def test_rows_of_a_partition_are_checked():
     for bad in ([[1.0]], np.ones((2, 2)), None, torch.tensor(1.0)):
         with pytest.raises((TypeError, ValueError), match="log_partition"):
             log_partition(bad)
+
+
+def test_complex_views_are_refused_where_losses_are_real_and_measured_where_not():
+    z1, z2 = torch.randn(2, 6, 4, dtype=torch.complex64)
+    for loss in (functional.info_nce, functional.uniformity, functional.orientation_gap):
+        with pytest.raises(TypeError, match=r"z1 must be real, .*view_as_real\(z1\)"):
+            loss(z1, z2)
+    distance = torch.view_as_real(z1 - z2).square().sum((-2, -1)).sqrt()
+    torch.testing.assert_close(functional.invariance(z1, z2), distance.mean())

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("torch_geometric")
+from torch_geometric.data import Data
+
 from equiform.nn import DeepSets
 
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=5)
@@ -62,6 +64,30 @@ def test_depends_on_orientation_and_has_gradients(encoder):
         assert parameter.grad.any(), name
 
 
-def test_arguments():
-    with pytest.raises(ValueError, match="hidden >= 1, got 0"):
-        DeepSets(3, 0, 2)
+@pytest.mark.parametrize(
+    ("sizes", "error", "match"),
+    [
+        ((3, 0, 2), ValueError, "hidden must be at least 1, got hidden=0"),
+        ((True, 8, 2), TypeError, "in_features must be an int"),
+        ((None, 8, 2), TypeError, "in_features must be an int"),
+        ((3, 8, 2.5), TypeError, "out_features must be an int"),
+    ],
+)
+def test_sizes_are_checked(sizes, error, match):
+    with pytest.raises(error, match=match):
+        DeepSets(*sizes)
+
+
+@pytest.mark.parametrize(
+    ("pos", "error", "match"),
+    [
+        (Data(pos=torch.ones(5, 3)), TypeError, r"pos .* got Data; use batch\.pos"),
+        (torch.ones(5, 4), ValueError, r"pos must have shape \(n, 3\), got \(5, 4\)"),
+        (torch.ones(3), ValueError, "pos must have shape"),
+        (torch.ones(5, 3).long(), TypeError, "pos must be floating-point"),
+        (torch.ones(5, 3).cfloat(), TypeError, "pos must be real"),
+    ],
+)
+def test_what_are_no_points_is_refused(encoder, pos, error, match):
+    with pytest.raises(error, match=match):
+        encoder(pos)

@@ -38,7 +38,17 @@ def test_one_embedding_in_eval_mode_and_a_state_that_loads():
     torch.testing.assert_close(other.eval()(z[:1]), head(z)[:1])
 
 
-@pytest.mark.parametrize("widths", [(), (3,), (3, 0, 2)])
-def test_errors(widths):
-    with pytest.raises(ValueError, match=r"two or more widths, each >= 1, got \("):
+@pytest.mark.parametrize(
+    ("widths", "error", "match"),
+    [
+        ((), ValueError, r"two or more widths, got \("),
+        ((3,), ValueError, r"two or more widths, got \("),
+        ((3, 0, 2), ValueError, "widths must be at least 1, got widths=0"),
+        ("a", TypeError, "widths must be an int, got 'a'"),
+        ((3, True), TypeError, "widths must be an int, got True"),
+        (([3, 2],), TypeError, "widths must be an int"),
+    ],
+)
+def test_errors(widths, error, match):
+    with pytest.raises(error, match=match):
         ProjectionHead(*widths)

@@ -71,9 +71,24 @@ def test_modes_and_state():
     assert "momentum=0.5" in repr(slow)
 
 
-def test_momentum_encoder_checks_its_arguments():
-    with pytest.raises(ValueError, match=r"momentum must be in \[0, 1\], got 1\.5"):
-        MomentumEncoder(encoder(), 1.5)
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ((encoder(), 1.5), ValueError, r"momentum must be in \[0, 1\], got 1\.5"),
+        ((encoder(), -0.1), ValueError, "momentum must be finite and not negative, got -0.1"),
+        ((encoder(), "0.9"), TypeError, "momentum must be a number"),
+        ((None,), TypeError, "module must be a module .* got None"),
+        ((nn.Linear,), TypeError, "module must be a module .* got <class"),
+    ],
+)
+def test_momentum_encoder_checks_its_arguments(arguments, error, match):
+    with pytest.raises(error, match=match):
+        MomentumEncoder(*arguments)
+
+
+def test_an_update_needs_the_encoder():
+    with pytest.raises(TypeError, match=r"module must be a module .* got None"):
+        MomentumEncoder(encoder()).update(None)
     with pytest.raises(ValueError, match="got a Linear whose parameters or buffers"):
         MomentumEncoder(encoder()).update(nn.Linear(3, 4))
 
@@ -122,9 +137,31 @@ def test_a_loss_may_be_differentiated_after_the_queue_has_moved_on():
     assert not queue.embeddings().requires_grad
 
 
-def test_the_queue_checks_its_arguments():
-    with pytest.raises(ValueError, match="dim and size >= 1, got dim=3, size=0"):
-        EmbeddingQueue(3, 0)
-    for bad in (torch.zeros(3), torch.zeros(2, 4)):
-        with pytest.raises(ValueError, match=r"shape \(n, 3\), got"):
-            EmbeddingQueue(3, 2).enqueue(bad)
+@pytest.mark.parametrize(
+    ("dim", "size", "error", "match"),
+    [
+        (3, 0, ValueError, "size must be at least 1, got size=0"),
+        (True, 8, TypeError, "dim must be an int, got True"),
+        (2.5, 8, TypeError, "dim must be an int, got 2.5"),
+        (3, "8", TypeError, "size must be an int, got '8'"),
+    ],
+)
+def test_the_queue_checks_its_sizes(dim, size, error, match):
+    with pytest.raises(error, match=match):
+        EmbeddingQueue(dim, size)
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "error", "match"),
+    [
+        (torch.zeros(3), ValueError, r"embeddings must have shape \(n, d\), got \(3,\)"),
+        (torch.zeros(2, 4), ValueError, r"embeddings must have shape \(n, 3\), got \(2, 4\)"),
+        (torch.zeros(2, 3).cfloat(), TypeError, "embeddings must be real"),
+        (torch.zeros(2, 3).long(), TypeError, "embeddings must be floating-point"),
+        (torch.zeros(2, 3).numpy(), TypeError, "embeddings must be a tensor"),
+        (None, TypeError, "embeddings must be a tensor"),
+    ],
+)
+def test_the_queue_checks_what_goes_in(embeddings, error, match):
+    with pytest.raises(error, match=match):
+        EmbeddingQueue(3, 2).enqueue(embeddings)

@@ -1,5 +1,7 @@
 """ResNets: the names and shapes of torchvision, its initialisation, and each option."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -188,16 +190,25 @@ def test_only_train_mode_moves_the_running_statistics():
 
 
 @pytest.mark.parametrize(
-    ("layers", "width", "match"),
+    ("make", "error", "match"),
     [
-        ((1, 1, 1), 8, "four stages"),
-        ((1, 0, 1, 1), 8, "four stages"),
-        ((1, 1, 1, 1), 0, "width >= 1, got 0"),
+        (partial(ResNet, BasicBlock, (1, 1, 1)), ValueError, "layers must be the depths of four"),
+        (partial(ResNet, BasicBlock, None), ValueError, "layers must be the depths of four"),
+        (partial(ResNet, BasicBlock, (1, 0, 1, 1)), ValueError, "layers must be at least 1"),
+        (partial(ResNet, BasicBlock, "1111"), TypeError, "layers must be an int, got '1'"),
+        (partial(ResNet, BasicBlock(4, 4), (1, 1, 1, 1)), TypeError, "block must be the class"),
+        (partial(ResNet, "basic", (1, 1, 1, 1)), TypeError, "block must be the class"),
+        (partial(resnet18, width=0), ValueError, "width must be at least 1, got width=0"),
+        (partial(resnet18, width=2.5), TypeError, "width must be an int"),
+        (partial(resnet18, cifar_stem="no"), TypeError, "cifar_stem must be True or False"),
+        (partial(resnet50, zero_init_residual="no"), TypeError, "zero_init_residual must be True"),
+        (partial(BasicBlock, 4, 4, stride="2"), TypeError, "stride must be an int, got '2'"),
+        (partial(Bottleneck, 4, True), TypeError, "width must be an int, got True"),
     ],
 )
-def test_errors(layers, width, match):
-    with pytest.raises(ValueError, match=match):
-        ResNet(BasicBlock, layers, width=width)
+def test_errors(make, error, match):
+    with pytest.raises(error, match=match):
+        make()
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 5), (1, 1)])

@@ -28,3 +28,21 @@ def test_whitening_checks_its_arguments(wrong: dict[str, float]) -> None:
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=rf"{name}.* got .*\b{value}"):
         Whitening(**{"features": 4, **wrong})  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=rf"{name} must be .* got True"):
+        Whitening(**{"features": 4, name: True})  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("z", "error", "match"),
+    [
+        (torch.ones(5, 3), ValueError, r"z must have shape \(n, 4\), got \(5, 3\)"),
+        (torch.ones(4), ValueError, "z must have shape"),
+        (torch.ones(5, 4).numpy(), TypeError, "z must be a tensor"),
+        (torch.ones(5, 4).cfloat(), TypeError, "z must be real"),
+    ],
+)
+def test_whitening_checks_what_comes_in(
+    z: torch.Tensor, error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        Whitening(4)(z)

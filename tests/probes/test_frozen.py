@@ -10,3 +10,6 @@ def test_an_encoder_with_one_part_in_train_mode_is_not_frozen() -> None:
     encoder[1].train()
     with pytest.raises(RuntimeError, match=r"1 is in train mode; call encoder\.eval\(\)"):
         require_frozen(encoder)
+    for bad in (None, nn.Linear, lambda z: z):
+        with pytest.raises(TypeError, match="encoder must be a module, got"):
+            require_frozen(bad)  # pyright: ignore[reportArgumentType]

@@ -34,13 +34,21 @@ def test_an_encoder_in_train_mode_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("n", "batch_size", "match"),
-    [(0, 4, "needs images, got none"), (4, 0, "at least 1, got batch_size=0")],
+    ("change", "error", "match"),
+    [
+        ({"images": torch.zeros(0, 3, 4, 4)}, ValueError, "needs images, got none"),
+        ({"images": None}, TypeError, "images must be a tensor, got NoneType"),
+        ({"batch_size": 0}, ValueError, "at least 1, got batch_size=0"),
+        ({"encoder": torch.flatten}, TypeError, "encoder must be a module"),
+        ({"preprocess": None}, TypeError, "preprocess must be a function"),
+        ({"preprocess": nn.Flatten}, TypeError, "preprocess must be a function"),
+    ],
 )
-def test_extraction_checks_its_arguments(n, batch_size, match):
-    images = torch.zeros(n, 3, 4, 4, dtype=torch.uint8)
-    with pytest.raises(ValueError, match=match):
-        extract_features(nn.Flatten().eval(), images, preprocess, batch_size=batch_size)
+def test_extraction_checks_its_arguments(change, error, match):
+    images = torch.zeros(4, 3, 4, 4, dtype=torch.uint8)
+    whole = {"encoder": nn.Flatten().eval(), "images": images, "preprocess": preprocess}
+    with pytest.raises(error, match=match):
+        extract_features(**(whole | change))
 
 
 def data(n, generator, dtype=torch.float64):
@@ -135,6 +143,21 @@ def test_one_example_of_one_class():
         ({"test_features": torch.ones(3, 5)}, "of 2 dimensions .* got 5 dimensions"),
         ({"epochs": 0}, "epochs must be at least 1, got epochs=0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got batch_size=0"),
+        ({"features": torch.ones(4, 2).cfloat()}, "^features must be real, got torch.complex64"),
+        ({"test_features": torch.ones(3, 2).cfloat()}, "^test_features must be real"),
+        ({"test_features": torch.ones(3, 2).numpy()}, "^test_features must be a tensor"),
+        ({"test_features": torch.full((3, 2), torch.nan)}, "^test_features must be finite"),
+        ({"test_labels": [0, 1, 0]}, "needs test_labels that are a tensor .* got list"),
+        ({"test_labels": torch.zeros(3)}, "needs test_labels that are int64"),
+        ({"test_labels": torch.tensor([0])}, r"test_features \(n, d\) and test_labels \(n,\)"),
+        ({"milestones": "12"}, "milestones must be an int, got '1'"),
+        ({"milestones": (0.5,)}, "milestones must be an int, got 0.5"),
+        ({"milestones": 12}, "milestones must be a list, got 12; use"),
+        ({"milestones": (-1,)}, "milestones must be at least 0"),
+        ({"lr": True}, "lr must be a number, got True"),
+        ({"weight_decay": -1.0}, "weight_decay must be finite and not negative"),
+        ({"seed": 1.5}, "seed must be an int, got 1.5"),
+        ({"optimizer": None}, "optimizer must be a class such as torch.optim.SGD, got None"),
     ],
 )
 def test_the_probe_checks_its_arguments(change, match):
@@ -144,5 +167,5 @@ def test_the_probe_checks_its_arguments(change, match):
         "test_features": torch.ones(3, 2),
         "test_labels": torch.tensor([0, 1, 0]),
     }
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises((TypeError, ValueError), match=match):
         linear_probe(**(arguments | change))

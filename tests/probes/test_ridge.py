@@ -18,6 +18,17 @@ def test_ridge_solves_its_normal_equations(generator: torch.Generator) -> None:
 def test_ridge_checks_its_arguments() -> None:
     with pytest.raises(ValueError, match=r"got \(3, 2\) and \(4, 1\)"):
         fit_ridge(torch.zeros(3, 2), torch.zeros(4, 1))
+    z = torch.randn(3, 2)
+    probe = fit_ridge(z, z)
+    for bad in (z.cfloat(), z.numpy(), z.tolist(), z.long(), None):
+        with pytest.raises(TypeError, match=r"^z must be"):
+            fit_ridge(bad, z)  # pyright: ignore[reportArgumentType]
+        with pytest.raises(TypeError, match=r"^targets must be"):
+            fit_ridge(z, bad)  # pyright: ignore[reportArgumentType]
+        with pytest.raises(TypeError, match=r"^z must be"):
+            probe(bad)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="targets must be finite"):
+        fit_ridge(z, z / 0)
     for penalty in (0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=f"penalty must be positive and finite, got {penalty}"):
             fit_ridge(torch.zeros(3, 2), torch.zeros(3, 1), penalty=penalty)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from equiform import InfoNCELoss
+from equiform.losses import CARETerms
 from equiform.nn import Whitening
 from equiform.training import CheckpointError, fit, loop
 
@@ -87,13 +88,42 @@ def constant(value: float) -> Callable[[Tensor], Tensor]:
         ({"epochs": 1, "accumulate": 0}, "accumulate must be at least 1, got accumulate=0"),
         ({"epochs": 1, "resume": True}, "needs checkpoint=PATH"),
         ({"epochs": 1, "batches": []}, "batches is empty"),
+        ({"optimizer": None}, "optimizer must be a torch Optimizer, got None"),
+        ({"optimizer": torch.optim.SGD}, "optimizer must be a torch Optimizer, got <class"),
+        ({"scheduler": 5}, "scheduler must be a torch LRScheduler, got 5"),
+        ({"loss": None}, "loss must be a function of a batch, got None"),
+        ({"loss": InfoNCELoss}, r"loss must be a function .*; use InfoNCELoss\(\)"),
+        ({"resume": "no"}, "resume must be True or False"),
+        ({"unit_size": 2.5}, "unit_size must be an int"),
     ],
 )
 def test_arguments_are_checked(options: dict[str, Any], message: str) -> None:
     module = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    with pytest.raises(ValueError, match=message):
-        fit(module, constant(1.0), options.pop("batches", [0]), optimizer, **options)
+    given = {"module": module, "loss": constant(1.0), "batches": [0], "optimizer": optimizer}
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(**(given | {"epochs": 1} | options))
+
+
+ONE = torch.ones((), requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (CARETerms(ONE, ONE, ONE), TypeError, r"loss: CARETerms; return terms\.total"),
+        ({"loss": CARETerms(ONE, ONE, ONE)}, TypeError, r"loss: CARETerms; return terms\.total"),
+        ({"total": ONE}, ValueError, r"one term called \"loss\", got \['total'\]"),
+        ({"loss": ONE, "equi": 1.0}, TypeError, "got equi: float"),
+        (None, TypeError, "got loss: NoneType"),
+        (ONE.expand(3), TypeError, r"got loss: Tensor of shape \(3,\)"),
+    ],
+)
+def test_what_a_loss_returns_is_checked(value: Any, error: type[Exception], message: str) -> None:
+    module = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    with pytest.raises(error, match=message):
+        fit(module, lambda _: value, [0], optimizer, epochs=1)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:

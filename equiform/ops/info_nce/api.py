@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from equiform._options import check_choice, check_count, check_flag
-from equiform.forms import EuclideanForm
+from equiform._points import check_points
 from equiform.ops.distributed import gather_rows, world_size
 from equiform.ops.info_nce import autograd, reference, similarity
 from equiform.ops.info_nce.gathered import GatheredLogPartition
@@ -64,7 +64,7 @@ def log_partition(
             f"log_partition needs rows of shape (m, d), m a positive multiple of group={group}, "
             f"got {tuple(x.shape)}"
         )
-    EuclideanForm().check_embedding(x)
+    check_points("(n, d)", real=True, x=x)
     gather = gather_distributed and world_size() > 1
     if score is not None:
         if backend == "triton":

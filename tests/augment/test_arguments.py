@@ -1,0 +1,109 @@
+"""What augmentations refuse: by name, where it is given, and not by torch."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from equiform.augment import (
+    ColorJitter,
+    Compose,
+    GaussianBlur,
+    HorizontalFlip,
+    RandomGrayscale,
+    RandomResizedCrop,
+    Solarize,
+    augment_chunks,
+    care_views,
+    fixed,
+    normalize,
+    simclr_augmentation,
+    two_views,
+)
+
+FLIP, IMAGES = HorizontalFlip(), torch.rand(4, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        *((partial(kind, p=True), "p") for kind in (HorizontalFlip, RandomGrayscale, Solarize)),
+        *((partial(kind, p="a"), "p") for kind in (ColorJitter, GaussianBlur, HorizontalFlip)),
+        (partial(ColorJitter, brightness=True), "brightness"),
+        (partial(ColorJitter, brightness=(0.5, 1.5)), "brightness"),
+        (partial(ColorJitter, hue="a"), "hue"),
+        (partial(Solarize, "0.5"), "threshold"),
+        (partial(GaussianBlur, True), "kernel_size"),
+        (partial(GaussianBlur, 3.0), "kernel_size"),
+        (partial(GaussianBlur, sigma=1.0), "sigma"),
+        (partial(GaussianBlur, sigma=("a", "b")), "sigma"),
+        (partial(RandomResizedCrop, True), "size"),
+        (partial(RandomResizedCrop, 8.0), "size"),
+        (partial(RandomResizedCrop, (8, 8.0)), "size"),
+        (partial(RandomResizedCrop, None), "size"),
+        (partial(RandomResizedCrop, 8, scale=1), "scale"),
+        (partial(RandomResizedCrop, 8, ratio=(True, 2)), "ratio"),
+        (partial(RandomResizedCrop, 8, antialias="no"), "antialias"),
+        (partial(simclr_augmentation, kernel_size="3"), "kernel_size"),
+        (partial(Compose, None), "steps"),
+        (partial(Compose, [FLIP]), "steps"),
+        (partial(Compose, FLIP, HorizontalFlip), r"steps must be .*; use HorizontalFlip"),
+    ],
+)
+def test_options_of_a_wrong_type_are_refused_at_construction(make, match):
+    with pytest.raises(TypeError, match=rf"^{match}\b"):
+        make()
+
+
+def test_wrong_augmentations_and_images_are_refused_by_name():
+    views = (
+        two_views,
+        partial(augment_chunks, num_chunks=2),
+        partial(care_views, num_chunks=2),
+    )
+    for call in views:
+        for augmentation in (lambda x: x, HorizontalFlip, None):
+            with pytest.raises(TypeError, match="augmentation must be an augmentation such as"):
+                call(augmentation, IMAGES)
+    for call in (*(partial(view, FLIP) for view in views), FLIP):
+        for images in (IMAGES.numpy(), None, [1]):
+            with pytest.raises(TypeError, match=r"images must be a tensor \(n, 3, H, W\), got"):
+                call(images)
+        with pytest.raises(TypeError, match="images must be uint8 or floating"):
+            call(IMAGES.long())
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (partial(two_views, num_chunks=2.0), TypeError, "num_chunks must be an int"),
+        (partial(care_views, num_chunks=None), TypeError, "num_chunks must be an int, got None"),
+        (partial(augment_chunks, num_chunks="2"), TypeError, "num_chunks must be an int"),
+        (partial(augment_chunks, num_chunks=-1), ValueError, "num_chunks must be at least 1"),
+        (partial(two_views, generator=0), TypeError, "generator must be a torch.Generator"),
+        (partial(two_views, world_size=1.0), TypeError, "world_size must be an int"),
+        (partial(two_views, rank="0"), TypeError, "rank must be an int, got '0'"),
+        (partial(two_views, rank=-1), ValueError, "rank must be at least 0, got rank=-1"),
+    ],
+)
+def test_options_of_views_are_checked(call, error, match):
+    with pytest.raises(error, match=match):
+        call(FLIP, IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (partial(FLIP.sample, 2.0), TypeError, "n must be an int"),
+        (partial(FLIP.sample, 2, generator=0), TypeError, "generator must be a torch.Generator"),
+        (partial(FLIP.apply, IMAGES, None), TypeError, "parameters must be those of augmentation"),
+        (partial(fixed, FLIP, IMAGES), TypeError, "parameters must be those of augmentation"),
+        (partial(fixed, HorizontalFlip, FLIP.sample(1)), TypeError, r"use HorizontalFlip\("),
+        (partial(normalize, IMAGES, 0.5, 0.5), ValueError, "mean and positive std need three"),
+        (partial(normalize, np.ones((1, 3, 2, 2)), 0.5, 0.5), TypeError, "images must be a tensor"),
+    ],
+)
+def test_parameters_and_generators_are_checked(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
