@@ -12,6 +12,7 @@ from torch import Tensor
 
 from equiform.forms import BilinearForm, EuclideanForm, HermitianForm, sigma
 from equiform.groups import DependencyMismatch, IsometryGroup, Moments
+from equiform.groups._arguments import check_matrix, check_pairs
 from equiform.groups._base import Fit, Signs
 from equiform.groups.moments import trace
 
@@ -100,7 +101,7 @@ class FiniteGroup(IsometryGroup):
 
     def project_algebra(self, m: Tensor) -> Tensor:
         """Zero, the only algebra element."""
-        self._check_matrix(m, "m")
+        check_matrix(self, m, "m")
         return torch.zeros_like(m)
 
     def _sample(
@@ -112,25 +113,25 @@ class FiniteGroup(IsometryGroup):
 
     def component(self, t: Tensor) -> Tensor:
         """No signs, shape ``(..., 0)``."""
-        self._check_matrix(t, "t")
+        check_matrix(self, t, "t")
         return t.real.new_empty((*t.shape[:-2], 0))
 
     def residual(self, t: Tensor) -> Tensor:
         """Frobenius distance to the nearest element, computed in float64, shape ``(...)``."""
-        self._check_matrix(t, "t")
+        check_matrix(self, t, "t")
         finite = t.isfinite().all(dim=(-2, -1))
         t = t.to(torch.promote_types(t.dtype, torch.float64))
         return torch.linalg.matrix_norm(t - self.polar(t)).where(finite, torch.inf)
 
     def polar(self, m: Tensor) -> Tensor:
         """Nearest element in the Frobenius norm; the first of several."""
-        self._check_matrix(m, "m")
+        check_matrix(self, m, "m")
         dtype = m.dtype.to_complex() if self.form.sesquilinear else m.dtype
         return self._assemble([scores.argmax(-1) for scores in self._scores(m)]).to(dtype)
 
     def balance(self, second_moment: Tensor) -> Tensor:
         """The identity: the group leaves norms alone."""
-        self._check_matrix(second_moment, "second_moment")
+        check_matrix(self, second_moment, "second_moment")
         return torch.eye(self.dim).to(second_moment).expand_as(second_moment)
 
     def misfits(self, source: Tensor, target: Tensor) -> list[Tensor]:
@@ -138,7 +139,7 @@ class FiniteGroup(IsometryGroup):
 
         Points b and a, ``(..., n, d)``, give ``(..., n, k)`` each, in their dtype; never negative.
         """
-        self._check_points(source, target)
+        check_pairs(self, source, target)
         misfits = []
         for g, block in zip(self.factors, self.blocks, strict=True):
             b, a = source[..., block], target[..., block]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_flag, check_number
-from equiform._points import check_points
 from equiform.forms import Form
+from equiform.groups._arguments import check_dtype, check_matrix, check_pairs, check_sampling
 from equiform.groups._matrix_exp import matrix_exp
 from equiform.groups.moments import Moments, mean, trace
 from equiform.groups.recovery import (
@@ -70,7 +70,7 @@ class IsometryGroup(abc.ABC):
     def algebra_basis(self, *, dtype: torch.dtype | None = None, device: Device = None) -> Tensor:
         r"""Orthonormal basis of the Lie algebra :math:`\{X : X^* = -X\}`, shape ``(k, d, d)``."""
         dtype = self.dtype if dtype is None else dtype
-        self._check_dtype(dtype, "dtype")
+        check_dtype(self, dtype, "dtype")
         return self._basis().to(device, dtype)
 
     @abc.abstractmethod
@@ -87,7 +87,7 @@ class IsometryGroup(abc.ABC):
         It reaches the identity component only, and for Sp(2m, R) and O(p, q) with p, q ≥ 2
         not all of that.
         """
-        self._check_matrix(xi, "xi")
+        check_matrix(self, xi, "xi")
         return matrix_exp(xi)
 
     def sample(
@@ -113,23 +113,9 @@ class IsometryGroup(abc.ABC):
             Shape ``(*batch, d, d)``.
         """
         dtype = self.dtype if dtype is None else dtype
-        self._check_dtype(dtype, "dtype")
-        for n in batch:
-            if type(n) is not int or n < 0:
-                raise TypeError(f"sample takes the leading shape as integers from 0, got {n!r}")
-        if not isinstance(rapidity, Tensor):
-            check_number("rapidity", rapidity)
-        elif not ((rapidity >= 0) & rapidity.isfinite()).all():
-            raise ValueError(f"rapidity must be finite and not negative, got {rapidity}")
-        if component is not None and (
-            not isinstance(component, Sequence)
-            or len(component) != self.num_signs
-            or not {*component} <= {-1, 1}
-        ):
-            raise ValueError(
-                f"component must hold {self.num_signs} signs +1 or -1, got {component!r}"
-            )
-        t = self._sample(batch, rapidity, component, generator=generator, device=device)
+        check_dtype(self, dtype, "dtype")
+        signs = check_sampling(self, batch, rapidity, component)
+        t = self._sample(batch, rapidity, signs, generator=generator, device=device)
         return t.to(dtype)
 
     @abc.abstractmethod
@@ -155,7 +141,7 @@ class IsometryGroup(abc.ABC):
         It is 100 d :attr:`condition` times the machine epsilon of ``t``, and 0.05 at the most,
         unless given.
         """
-        self._check_matrix(t, "t")
+        check_matrix(self, t, "t")
         if rtol is None:
             rtol = min(100 * self.dim * torch.finfo(t.dtype).eps * self.condition, 0.05)
         return self.residual(t) <= rtol
@@ -203,7 +189,7 @@ class IsometryGroup(abc.ABC):
         Raises:
             DependencyMismatch: no group element does it.
         """
-        self._check_points(source, target)
+        check_pairs(self, source, target)
         rtol = float(torch.finfo(source.dtype).eps ** (2 / 3)) if rtol is None else rtol
         work = torch.promote_types(source.dtype, torch.float64)
         return self._extend(source.to(work), target.to(work), rtol).to(source.dtype)
@@ -244,7 +230,7 @@ class IsometryGroup(abc.ABC):
         Raises:
             ValueError: shapes do not fit, a weight or the anchor is negative.
         """
-        self._check_points(source, target)
+        check_pairs(self, source, target)
         check_flag("center", center)
         check_number("anchor", anchor)
         if center:
@@ -270,7 +256,7 @@ class IsometryGroup(abc.ABC):
         """
         if not isinstance(moments, Moments):
             raise TypeError(f"moments must be Moments.of(source, target), got {moments!r}")
-        self._check_matrix(moments.source, "moments.source")
+        check_matrix(self, moments.source, "moments.source")
         check_number("anchor", anchor)
         eps = torch.finfo(moments.source.dtype).eps
         matrix, rank, identifiable = self._fit_anchored(moments, anchor, eps)
@@ -286,31 +272,6 @@ class IsometryGroup(abc.ABC):
         if anchor:
             tau = anchor * trace(in_coordinates(self.form, moments).source) / self.dim
         return self._fit(moments, tau, eps)
-
-    def _check_dtype(self, dtype: torch.dtype, name: str) -> None:
-        """Raise TypeError where a dtype cannot hold elements, or more than they are."""
-        if not isinstance(dtype, torch.dtype):
-            raise TypeError(f"{name} must be a torch.dtype such as torch.float64, got {dtype!r}")
-        if not (dtype.is_complex if self.form.sesquilinear else dtype.is_floating_point):
-            kind = "complex" if self.form.sesquilinear else "real floating-point"
-            raise TypeError(f"{name} of {self!r} must be {kind}, got {dtype}")
-
-    def _check_matrix(self, m: Tensor, name: str) -> None:
-        if not isinstance(m, Tensor):
-            raise TypeError(f"{name} must be a tensor of matrices, got {type(m).__name__}")
-        self._check_dtype(m.dtype, name)
-        if m.ndim < 2 or m.shape[-2:] != (self.dim, self.dim):
-            raise ValueError(
-                f"{name} must have shape (..., {self.dim}, {self.dim}), got {tuple(m.shape)}"
-            )
-
-    def _check_points(self, source: Tensor, target: Tensor) -> None:
-        check_points(source=source, target=target, empty=True)
-        if source.shape[-1] != self.dim:
-            raise ValueError(
-                f"source and target must have shape (..., n, {self.dim}), got {tuple(source.shape)}"
-            )
-        self.form.check_embedding(source)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.form!r}, d={self.dim})"

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from equiform._options import check_count
 from equiform.forms import BilinearForm, sigma
+from equiform.groups._arguments import check_matrix
 from equiform.groups._base import IsometryGroup, Signs
 from equiform.groups._matrix_exp import matrix_exp
 from equiform.groups.fit.polar import polar_factor
@@ -65,7 +66,7 @@ class ClassicalGroup(IsometryGroup):
 
     def project_algebra(self, m: Tensor) -> Tensor:
         r"""Nearest algebra element :math:`(m - m^*)/2`; * is a Frobenius isometry."""
-        self._check_matrix(m, "m")
+        check_matrix(self, m, "m")
         return (m - self.form.adjoint(m)) / 2
 
     def _sample(
@@ -94,13 +95,13 @@ class ClassicalGroup(IsometryGroup):
 
     def component(self, t: Tensor) -> Tensor:
         """Signs of det on the free eigenspaces of J, ``(..., d, d) -> (..., num_signs)``."""
-        self._check_matrix(t, "t")
+        check_matrix(self, t, "t")
         signs = [self._determinant_sign(t, sign) for sign in self._free]
         return torch.stack(signs, dim=-1) if signs else t.new_empty((*t.shape[:-2], 0)).real
 
     def residual(self, t: Tensor) -> Tensor:
         r"""Scaled membership residual; computed in float64, shape ``(...)``."""
-        self._check_matrix(t, "t")
+        check_matrix(self, t, "t")
         finite = t.isfinite().all(dim=(-2, -1))
         # The spectral norm refuses what is not finite.
         t = t.where(finite[..., None, None], 0).to(torch.promote_types(t.dtype, torch.float64))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from equiform.forms import EuclideanForm
+from equiform.groups._arguments import check_matrix
 from equiform.groups._base import Fit
 from equiform.groups.classical import ClassicalGroup
 from equiform.groups.fit.polar import polar_factor
@@ -22,12 +23,12 @@ class CompactGroup(ClassicalGroup):
 
     def polar(self, m: Tensor) -> Tensor:
         """Nearest group element in the Frobenius norm, differentiable in ``m``."""
-        self._check_matrix(m, "m")
+        check_matrix(self, m, "m")
         return polar_factor(m, special=bool(self._pinned))[0]
 
     def balance(self, second_moment: Tensor) -> Tensor:
         """The identity; see :meth:`IsometryGroup.balance`."""
-        self._check_matrix(second_moment, "second_moment")
+        check_matrix(self, second_moment, "second_moment")
         eye = torch.eye(self.dim, dtype=second_moment.dtype, device=second_moment.device)
         return eye.expand_as(second_moment)
 

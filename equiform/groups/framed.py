@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from equiform.forms import BilinearForm, isometry_group, sigma
+from equiform.groups._arguments import check_matrix
 from equiform.groups._base import Fit, IsometryGroup, Signs
 from equiform.groups.moments import Moments
 
@@ -74,23 +75,23 @@ class GroupOfParts(IsometryGroup):
 
     def component(self, t: Tensor) -> Tensor:
         """Signs of the parts, ``(..., d, d) -> (..., num_signs)``."""
-        self._check_matrix(t, "t")
+        check_matrix(self, t, "t")
         signs = [part.group.component(part.block(t)) for part in self._parts]
         return torch.cat([s.to(t.dtype.to_real()) for s in signs], dim=-1)
 
     def residual(self, t: Tensor) -> Tensor:
         """The largest residual of the parts, in their coordinates, shape ``(...)``."""
-        self._check_matrix(t, "t")
+        check_matrix(self, t, "t")
         return torch.stack([part.group.residual(part.block(t)) for part in self._parts]).amax(0)
 
     def polar(self, m: Tensor) -> Tensor:
         """Polar factors of the parts' blocks; see :meth:`IsometryGroup.polar`."""
-        self._check_matrix(m, "m")
+        check_matrix(self, m, "m")
         return self._map(lambda group, block: group.polar(block), m)
 
     def balance(self, second_moment: Tensor) -> Tensor:
         """Balanced part by part, in their coordinates; see :meth:`IsometryGroup.balance`."""
-        self._check_matrix(second_moment, "second_moment")
+        check_matrix(self, second_moment, "second_moment")
         # h acts on rows, in coordinates y V^t, and so its transpose as T does.
         blocks = []
         for part in self._parts:
@@ -170,7 +171,7 @@ class FramedGroup(GroupOfParts):
 
     def project_algebra(self, m: Tensor) -> Tensor:
         """Frobenius-nearest element of the Lie algebra, shape ``(..., d, d)``."""
-        self._check_matrix(m, "m")
+        check_matrix(self, m, "m")
         s = self.form.matrix(self.dim, dtype=self._parts[0].into.dtype, device=m.device).conj()
         values, vectors = torch.linalg.eigh(s if self.form.symmetry == 1 else 1j * s)
         # In the eigenbasis X* = -X reads x_ij = -(v_j / v_i) conj(x_ji), entry by entry.

@@ -13,6 +13,7 @@ from equiform.forms import (
     isometry_group,
     sigma,
 )
+from equiform.groups._arguments import check_matrix
 from equiform.groups._base import IsometryGroup
 from equiform.groups.compact import CompactGroup
 from equiform.groups.framed import GroupOfParts, Part
@@ -49,7 +50,7 @@ class JointGroup(GroupOfParts):
 
     def project_algebra(self, m: Tensor) -> Tensor:
         """Nearest algebra element: each part's block, projected."""
-        self._check_matrix(m, "m")
+        check_matrix(self, m, "m")
         return self._map(lambda group, block: group.project_algebra(block), m)
 
     def residual(self, t: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from equiform.forms import sigma
+from equiform.groups._arguments import check_matrix
 from equiform.groups._base import Fit
 from equiform.groups.classical import ClassicalGroup
 from equiform.groups.fit.descent import descend, differentiable
@@ -21,7 +22,7 @@ class NoncompactGroup(ClassicalGroup):
 
     def polar(self, m: Tensor) -> Tensor:
         """Generalised polar factor by Newton's iteration; see :meth:`IsometryGroup.polar`."""
-        self._check_matrix(m, "m")
+        check_matrix(self, m, "m")
         t = newton_polar(self.form, m)
         if not self.contains(t).all():
             raise ValueError(
@@ -32,7 +33,7 @@ class NoncompactGroup(ClassicalGroup):
 
     def balance(self, second_moment: Tensor) -> Tensor:
         """Positive definite h; see :meth:`IsometryGroup.balance`."""
-        self._check_matrix(second_moment, "second_moment")
+        check_matrix(self, second_moment, "second_moment")
         return balance(self.form, _regular(second_moment, trace(second_moment)))
 
     def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:

@@ -239,7 +239,7 @@ def test_definite_forms_have_compact_groups():
         (lambda: EuclideanForm().isometry_group(3).sample(component=[2]), "signs"),
         (lambda: EuclideanForm().isometry_group(3).sample(component=[1, 1]), "1 signs"),
         (lambda: SpecialOrthogonal(3).sample(component=[1]), "0 signs"),
-        (lambda: SpecialOrthogonal(3).sample(component=1), "0 signs"),
+        (lambda: EuclideanForm().isometry_group(3).sample(component=1), "1 signs"),
         (lambda: Orthochronous(3).sample(rapidity=torch.nan), "rapidity"),
         (lambda: Orthochronous(3).sample(2, rapidity=torch.tensor([1.0, -1.0])), "rapidity"),
         (lambda: EuclideanForm().isometry_group(3).polar(torch.ones(2, 2)), "shape"),
