@@ -15,12 +15,13 @@ def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
         raise ValueError(f"{name} must be one of {list(allowed)}, got {reprlib.repr(value)}")
 
 
-def check_count(name: str, value: object, *, least: int = 1) -> None:
-    """Raise unless an option is an integer from ``least`` on; True is none."""
+def check_count(name: str, value: object, *, least: int = 1) -> int:
+    """An option as int; raise unless it is an integer from ``least`` on. True is none."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an int, got {_shown(value)}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {name}={value}")
+    return int(value)
 
 
 def check_flag(name: str, value: object) -> None:
@@ -29,13 +30,14 @@ def check_flag(name: str, value: object) -> None:
         raise TypeError(f"{name} must be True or False, got {_shown(value)}")
 
 
-def check_number(name: str, value: Any, *, positive: bool = False) -> None:
-    """Raise unless an option is a finite number, not negative, or positive."""
+def check_number(name: str, value: Any, *, positive: bool = False) -> float:
+    """An option as float; raise unless it is a finite number, not negative, or positive."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {_shown(value)}")
     if not math.isfinite(value) or value < 0 or (positive and value == 0):
         kind = "be positive and finite" if positive else "be finite and not negative"
         raise ValueError(f"{name} must {kind}, got {value}")
+    return float(value)
 
 
 def _shown(value: object) -> str:
