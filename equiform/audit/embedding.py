@@ -18,12 +18,14 @@ from equiform.manifolds._base import EmbeddingManifold
 SAME = 1e-5
 
 
-@dataclass(frozen=True)
+@dataclass
 class Embedding:
     """Embeddings ``(n, d)`` of batches, projected to the manifold if any, in double precision."""
 
     encoder: Callable[[Any], Tensor]
     manifold: EmbeddingManifold | None
+    #: Machine epsilon of the dtype that they last came in.
+    eps: float = torch.finfo(torch.float64).eps
 
     def __call__(self, batch: Any, transformation: str | None = None) -> Tensor:
         """Embeddings of a batch; the transformation that made it is named in errors.
@@ -47,6 +49,7 @@ class Embedding:
         if problem is not None:
             where = "" if transformation is None else f"transformation {transformation!r}: "
             raise ReportError(where + problem)
+        self.eps = torch.finfo(z.dtype).eps
         z = z.detach().to(torch.promote_types(z.dtype, torch.float64))
         return z if self.manifold is None else self.manifold.project(z)
 

@@ -29,7 +29,7 @@ from equiform.functional._arguments import (
     form_for,
     form_of,
 )
-from equiform.functional.spread import has_null_planes
+from equiform.functional.spread import hides_collapse
 from equiform.functional.wahba import root_ratio
 from equiform.groups import IsometryGroup, Moments, Recovery
 from equiform.groups.moments import trace
@@ -221,7 +221,7 @@ def _warnings(num_fit: int, form: Form, second_moment: Tensor, rank: float) -> t
     warnings, d = [], len(second_moment)
     # Not of the points alone: far out on a hyperboloid they are almost one direction of space.
     gram_rank = effective_rank_moments(second_moment, form).item()
-    rank = min(rank, gram_rank) if has_null_planes(form, d) else gram_rank
+    rank = min(rank, gram_rank) if hides_collapse(form, d) else gram_rank
     if num_fit <= d:
         warnings.append(
             f"T is fitted to {num_fit} points in {d} dimensions, which some isometry nearly fits "

@@ -35,7 +35,7 @@ class Passes:
         for name, transformation in self.transformations.items():
             check_transformation(name, transformation, batch, self.embed)
         z = self.embed(batch)
-        return Moments.zeros(d=z.shape[1], dtype=z.dtype, device=z.device)
+        return Moments.zeros(d=z.shape[1], dtype=z.dtype, device=z.device, eps=self.embed.eps)
 
     def fit(self, empty: Moments, *, composition: bool) -> dict[str, list[Moments]]:
         """Of each a: moments of f(x) with f(a x), with f(a x'), and if asked for with f(a a x)."""

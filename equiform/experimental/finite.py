@@ -14,7 +14,7 @@ from equiform.forms import BilinearForm, EuclideanForm, HermitianForm, sigma
 from equiform.groups import DependencyMismatch, IsometryGroup, Moments
 from equiform.groups._arguments import check_matrix, check_pairs
 from equiform.groups._base import Fit, Signs
-from equiform.groups.moments import trace
+from equiform.groups.moments import Rounding, trace
 
 
 class FiniteGroup(IsometryGroup):
@@ -147,7 +147,7 @@ class FiniteGroup(IsometryGroup):
             misfits.append((missed * missed.conj()).real.sum(-1))
         return misfits
 
-    def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
+    def _extend(self, source: Tensor, target: Tensor, rtol: Tensor) -> Tensor:
         # From points: moments cannot tell elements apart that differ by less than their rounding.
         chosen = [misfit.sum(-2).argmin(-1) for misfit in self.misfits(source, target)]
         t, norm = self._assemble(chosen), torch.linalg.matrix_norm
@@ -157,14 +157,14 @@ class FiniteGroup(IsometryGroup):
             raise DependencyMismatch(f"{none}; recover gives the nearest one")
         return t
 
-    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
+    def _fit(self, moments: Moments, tau: Tensor | None, rounding: Rounding) -> Fit:
         """Block by block the g with the largest Re tr(g^σ N^t), by going through all of them."""
         s = torch.linalg.svdvals(moments.cross.detach())
-        rank = (s > self.dim * eps * s[..., :1]).sum(-1)
+        rank = (s > rounding.cross[..., None]).sum(-1)
         scores = self._scores(moments.cross.mT)
         norms = (self._diagonal(moments.source), self._diagonal(moments.target))
         unique = [
-            _margin(x) > self.dim * eps * (trace(p) * trace(q)).sqrt()
+            _margin(x) > self.dim * moments.eps * (trace(p) * trace(q)).sqrt()
             for x, p, q in zip(scores, *norms, strict=True)
         ]
         anchored = moments if tau is None else moments.anchored(tau)

@@ -135,12 +135,13 @@ class Joint(Form):
 
 def _pairs(name: str, given: Any, second: type[T], what: str) -> tuple[tuple[BilinearForm, T], ...]:
     """Pairs of a product and what is its own, or TypeError."""
-    pairs = tuple(given) if isinstance(given, Iterable) else (given,)
-    for pair in pairs:
+    pairs: list[tuple[BilinearForm, T]] = []
+    for pair in given if isinstance(given, Iterable) else [given]:
         form, own = pair if isinstance(pair, tuple | list) and len(pair) == 2 else (None, None)
         if not isinstance(form, BilinearForm) or type(own) is not second:
             raise TypeError(f"{name} needs {what}, got {pair!r}")
-    return pairs
+        pairs.append((form, own))
+    return tuple(pairs)
 
 
 def _span(s: slice) -> slice:

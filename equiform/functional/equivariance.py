@@ -48,7 +48,8 @@ def pairwise_equivariance(
     It is zero exactly when the Gram matrices agree (with ``"care"``, off their diagonals, which is
     the same where the manifold or a skew form fixes :math:`\langle z, z\rangle`). One isometry T
     then carries ``z1`` to ``z2``: always for Euclidean and Hermitian forms and on the hyperboloid,
-    otherwise where both spans are nondegenerate (Gupta et al., ICLR 2024, eq. 1 and Proposition 4,
+    otherwise where both spans are nondegenerate, and of a joint form where
+    :meth:`~equiform.IsometryGroup.extend` says (Gupta et al., ICLR 2024, eq. 1 and Proposition 4,
     for the Euclidean form).
 
     Args:

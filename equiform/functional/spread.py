@@ -67,15 +67,15 @@ def effective_rank_moments(
     return _gram_rank(root, form, second_moment)
 
 
-def has_null_planes(form: Form, d: int) -> bool:
-    """Whether a form on d dimensions vanishes on a plane, or is real and skew.
+def hides_collapse(form: Form, d: int) -> bool:
+    """Whether the Gram of a form on d dimensions may see a cloud near one point as two directions.
 
-    Its Gram then sees a cloud near one point as two directions, so that for the alarm of a collapse
-    the rank of the points counts beside that of the Gram.
+    So it is where the form vanishes on a plane, is real and skew, or has several members. For the
+    alarm of a collapse the rank of the points then counts beside that of the Gram.
     """
-    parts = ((part, part.signature(s.stop - s.start)) for part, s in form.parts(d))
-    skew = not form.sesquilinear
-    return any((skew and part.symmetry == -1) or min(pq) > 1 for part, pq in parts)
+    (part, _), *others = form.parts(d)
+    skew = part.symmetry == -1 and not form.sesquilinear
+    return bool(others) or skew or min(part.signature(d)) > 1
 
 
 def cosine_spread(source: Tensor, target: Tensor) -> Tensor:

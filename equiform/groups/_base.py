@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_flag, check_number
+from equiform._points import at_least
 from equiform.forms import Form
 from equiform.groups._arguments import check_dtype, check_matrix, check_pairs, check_sampling
 from equiform.groups._matrix_exp import matrix_exp
-from equiform.groups.moments import Moments, mean, trace
+from equiform.groups.moments import Moments, Rounding, mean, trace
 from equiform.groups.recovery import (
     Recovery,
     exact_where_open,
@@ -150,7 +151,8 @@ class IsometryGroup(abc.ABC):
     def polar(self, m: Tensor) -> Tensor:
         r"""Generalised polar factor T of m = T S, with T in the group and :math:`S^* = S`.
 
-        For a definite form it is the Frobenius-nearest group element. Shape ``(..., d, d)``.
+        For a definite form it is the element nearest in the form's coordinates.
+        Shape ``(..., d, d)``.
 
         Raises:
             ValueError: a matrix has no polar factor (:math:`m^* m` singular, or with negative
@@ -176,7 +178,8 @@ class IsometryGroup(abc.ABC):
         r"""A group element that carries ``source`` to ``target`` exactly, by Witt's theorem.
 
         One exists if and only if the Grams agree and so do the linear dependencies of the rows
-        (equal Grams alone do not suffice for an indefinite form).
+        (equal Grams alone do not suffice for an indefinite form); of a joint form, on each of its
+        slices, and where two forms share one, on each eigenspace of the second.
 
         Args:
             source, target: points, shape ``(..., n, d)``.
@@ -191,12 +194,12 @@ class IsometryGroup(abc.ABC):
         """
         check_pairs(self, source, target)
         rtol = float(torch.finfo(source.dtype).eps ** (2 / 3)) if rtol is None else rtol
-        work = torch.promote_types(source.dtype, torch.float64)
-        return self._extend(source.to(work), target.to(work), rtol).to(source.dtype)
+        b, a = at_least(torch.float64, source, target)
+        return self._extend(b, a, b.real.new_full(b.shape[:-2], rtol)).to(source.dtype)
 
     @abc.abstractmethod
-    def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
-        """What :meth:`extend` promises, on checked double-precision points."""
+    def _extend(self, source: Tensor, target: Tensor, rtol: Tensor) -> Tensor:
+        """What :meth:`extend` promises, on checked double-precision points; rtol ``(...)``."""
 
     def recover(
         self,
@@ -236,8 +239,7 @@ class IsometryGroup(abc.ABC):
         if center:
             source, target = (x - mean(x, weights) for x in (source, target))
         moments = Moments.of(source, target, weights)
-        eps = torch.finfo(source.dtype).eps
-        matrix, rank, identifiable = self._fit_anchored(moments, anchor, eps)
+        matrix, rank, identifiable = self._fit_anchored(moments, anchor)
         matrix = matrix.to(source.dtype)
         root = 1 if weights is None else weights.to(source.real.dtype).sqrt()[..., None]
         residual = relative_error(self.form, target * root, source @ matrix.mT * root)
@@ -258,20 +260,19 @@ class IsometryGroup(abc.ABC):
             raise TypeError(f"moments must be Moments.of(source, target), got {moments!r}")
         check_matrix(self, moments.source, "moments.source")
         check_number("anchor", anchor)
-        eps = torch.finfo(moments.source.dtype).eps
-        matrix, rank, identifiable = self._fit_anchored(moments, anchor, eps)
+        matrix, rank, identifiable = self._fit_anchored(moments, anchor)
         residual = relative_error_moments(self.form, moments, matrix)
         return Recovery(matrix, residual, rank, identifiable)
 
     @abc.abstractmethod
-    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
-        """What :meth:`recover` promises; τ of shape ``(...)``, ε of the points' dtype."""
+    def _fit(self, moments: Moments, tau: Tensor | None, rounding: Rounding) -> Fit:
+        """What :meth:`recover` promises; τ of shape ``(...)``."""
 
-    def _fit_anchored(self, moments: Moments, anchor: float, eps: float) -> Fit:
+    def _fit_anchored(self, moments: Moments, anchor: float) -> Fit:
         tau = None
         if anchor:
             tau = anchor * trace(in_coordinates(self.form, moments).source) / self.dim
-        return self._fit(moments, tau, eps)
+        return self._fit(moments, tau, Rounding.of(moments))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.form!r}, d={self.dim})"

@@ -117,10 +117,11 @@ class ClassicalGroup(IsometryGroup):
             inside = inside & (self._determinant_sign(t, sign) > 0)
         return inside
 
-    def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
+    def _extend(self, source: Tensor, target: Tensor, rtol: Tensor) -> Tensor:
         *batch, n, d = source.shape
-        pairs = zip(source.reshape(-1, n, d), target.reshape(-1, n, d), strict=True)
-        elements = [self._extend_one(b, a, rtol) for b, a in pairs]
+        points = (x.reshape(-1, n, d) for x in (source, target))
+        problems = zip(*points, rtol.flatten().tolist(), strict=True)
+        elements = [self._extend_one(*problem) for problem in problems]
         stacked = torch.stack(elements) if elements else source.new_empty(0, d, d)
         return stacked.reshape(*batch, d, d)
 

@@ -10,7 +10,7 @@ from equiform.groups._arguments import check_matrix
 from equiform.groups._base import Fit
 from equiform.groups.classical import ClassicalGroup
 from equiform.groups.fit.polar import polar_factor
-from equiform.groups.moments import Moments
+from equiform.groups.moments import Moments, Rounding
 
 
 class CompactGroup(ClassicalGroup):
@@ -32,11 +32,10 @@ class CompactGroup(ClassicalGroup):
         eye = torch.eye(self.dim, dtype=second_moment.dtype, device=second_moment.device)
         return eye.expand_as(second_moment)
 
-    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
+    def _fit(self, moments: Moments, tau: Tensor | None, rounding: Rounding) -> Fit:
         r"""The polar factor of :math:`\sum_i w_i a_i b_i^σ`, of columns; N^t for rows."""
-        rtol, special = self.dim * eps, bool(self._pinned)
-        t, s = polar_factor(moments.cross.mT, special=special, rtol=rtol)
-        tol = rtol * s[..., :1]
+        tol, special = rounding.cross[..., None], bool(self._pinned)
+        t, s = polar_factor(moments.cross.mT, special=special, tol=tol)
         rank = (s.abs() > tol).sum(-1)
         # The minimiser is unique where it is differentiable: all s_i + s_j positive, i ≠ j; for
         # the whole of O(d) or U(n) a vanishing s_d leaves a sign or a phase open as well.

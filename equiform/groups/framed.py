@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from equiform._points import squared_modulus
 from equiform.forms import BilinearForm, isometry_group, sigma
 from equiform.groups._arguments import check_matrix
 from equiform.groups._base import Fit, IsometryGroup, Signs
-from equiform.groups.moments import Moments
+from equiform.groups.moments import Moments, Rounding
 
 
 class Part(NamedTuple):
@@ -99,20 +100,25 @@ class GroupOfParts(IsometryGroup):
             blocks.append(part.group.balance(v.conj() @ second_moment.to(v.dtype) @ v.mT).mT)
         return self._assemble(blocks).mT.to(second_moment.dtype)
 
-    def _extend(self, source: Tensor, target: Tensor, rtol: float) -> Tensor:
+    def _extend(self, source: Tensor, target: Tensor, rtol: Tensor) -> Tensor:
         blocks = []
         for part in self._parts:
             v = part.on(source).into.mT
             b, a = (x.to(torch.promote_types(x.dtype, v.dtype)) @ v for x in (source, target))
-            blocks.append(part.group.extend(b, a, rtol=rtol))
+            # What is rounding is so beside the points as they were given.
+            given = (squared_modulus(source) @ squared_modulus(v)).sum(-2).amax(-1).sqrt()
+            own = torch.linalg.matrix_norm(b, 2) if b.numel() else given
+            scale = (given / own.where(own > 0, 1)).clamp_min(1)
+            blocks.append(part.group._extend(b, a, rtol * scale))
         return self._assemble(blocks)
 
-    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
+    def _fit(self, moments: Moments, tau: Tensor | None, rounding: Rounding) -> Fit:
         """Part by part: the misfit in the coordinates is the sum of the parts' own."""
         fits = []
         for part in self._parts:
-            own = moments.in_frame(sigma(part.on(moments.source).into))
-            fits.append(part.group._fit(own, tau, eps * _condition(part)))
+            v = part.on(moments.source).into
+            own = moments.in_frame(sigma(v))
+            fits.append(part.group._fit(own, tau, Rounding.in_frame(v, moments, own)))
         matrices, ranks, identifiable = zip(*fits, strict=True)
         rank = torch.stack([r * self._copies(p) for r, p in zip(ranks, self._parts, strict=True)])
         return self._assemble(matrices), rank.sum(0), torch.stack(identifiable).all(0)

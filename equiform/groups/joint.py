@@ -99,8 +99,12 @@ def _eigenspaces(form: BilinearForm, d: int) -> list[tuple[float, Tensor]]:
     dtype = torch.complex128 if form.sesquilinear else torch.float64
     j = form.matrix(d, dtype=dtype, device="cpu").conj()
     values, vectors = torch.linalg.eigh(j if form.symmetry == 1 else 1j * j)
-    # Eigenvalues that differ by rounding are one.
-    rounding = max(1e-9, 10 * d * form.eps)
-    cuts = (values.diff() > rounding * values.abs().max()).nonzero().flatten() + 1
+    # Eigenvalues that rounding parts are one, unless a product would differ by more than a percent.
+    rounding = 10 * d * form.eps * values.abs().max()
+    cuts, first = [], values[0]
+    for i, value in enumerate(values):
+        if value - first > rounding.minimum(0.01 * first.abs()):
+            cuts.append(i)
+            first = value
     spaces = zip(values.tensor_split(cuts), vectors.tensor_split(cuts, dim=1), strict=True)
     return [(float(v.mean()), space) for v, space in spaces]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,12 +28,14 @@ class Moments:
         cross: :math:`N = B^σ W A`, shape ``(..., d, d)``.
         target: :math:`Q = A^σ W A`, shape ``(..., d, d)``.
         weight: sum of the weights, shape ``(...)``; the number of points where there are none.
+        eps: machine epsilon of the dtype that the points had.
     """
 
     source: Tensor
     cross: Tensor
     target: Tensor
     weight: Tensor
+    eps: float = torch.finfo(torch.float64).eps
 
     @classmethod
     def of(cls, source: Tensor, target: Tensor, weights: Tensor | None = None) -> Moments:
@@ -50,7 +53,8 @@ class Moments:
             check_weights(weights, b)
         w = weights.to(b.real.dtype)[..., None]
         wb, wa = sigma(w * b), sigma(w * a)
-        return cls(wb @ b, wb @ a, wa @ a, w.sum((-2, -1)))
+        eps = max(torch.finfo(x.dtype).eps for x in (source, target))
+        return cls(wb @ b, wb @ a, wa @ a, w.sum((-2, -1)), eps)
 
     @classmethod
     def zeros(
@@ -59,10 +63,11 @@ class Moments:
         d: int,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str | None = None,
+        eps: float = torch.finfo(torch.float64).eps,
     ) -> Moments:
         """Moments of no points, to add to; shape ``(*batch, d, d)``."""
         m = torch.zeros(*batch, d, d, dtype=dtype, device=device)
-        return cls(m, m, m, m.real.new_zeros(batch))
+        return cls(m, m, m, m.real.new_zeros(batch), eps)
 
     @property
     def dim(self) -> int:
@@ -76,7 +81,8 @@ class Moments:
 
     def __add__(self, other: Moments) -> Moments:
         """Moments of both sets of points together."""
-        return Moments(*(x + y for x, y in zip(self.parts, other.parts, strict=True)))
+        parts = (x + y for x, y in zip(self.parts, other.parts, strict=True))
+        return Moments(*parts, eps=max(self.eps, other.eps))
 
     def __mul__(self, factor: float) -> Moments:
         """Moments with every weight multiplied by a nonnegative factor, such as a decay."""
@@ -89,19 +95,20 @@ class Moments:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Moments:
         """Apply a function to each of the four tensors: a move to a device, a sum over ranks."""
-        return Moments(*map(function, self.parts))
+        return Moments(*map(function, self.parts), eps=self.eps)
 
     def in_frame(self, frame: Tensor) -> Moments:
         r"""Moments of the coordinates :math:`x \bar V` of all points, V of shape ``(d, k)``."""
         v = frame.conj()
         p, n, q = (sigma(v) @ m.to(v.dtype) @ v for m in (self.source, self.cross, self.target))
-        return Moments(p, n, q, self.weight)
+        return Moments(p, n, q, self.weight, self.eps)
 
     def anchored(self, tau: Tensor) -> Moments:
         r"""With :math:`τI` added to all three, as by orthogonal points that T does not move."""
         eye = torch.eye(self.dim, dtype=self.source.dtype, device=self.source.device)
         pull = tau[..., None, None] * eye
-        return Moments(self.source + pull, self.cross + pull, self.target + pull, self.weight)
+        source, cross, target = (m + pull for m in (self.source, self.cross, self.target))
+        return Moments(source, cross, target, self.weight, self.eps)
 
     def misfit(self, g: Tensor) -> Tensor:
         r""":math:`\lVert A - B g\rVert_W^2 - \lVert A\rVert_W^2`, ``(..., d, d) -> (...)``.
@@ -119,6 +126,42 @@ class Moments:
         energy = self.energy
         squared = (energy + self.misfit(matrix.to(self.source.dtype).mT)).clamp_min(0)
         return (squared / energy.where(energy != 0, 1)).sqrt()
+
+
+class Rounding(NamedTuple):
+    """Second moments, of shape ``(...)``, up to which a direction of points is mere rounding.
+
+    Moments are squares: in float64 they show singular values above 1e-8 of the largest.
+    """
+
+    source: Tensor
+    target: Tensor
+
+    @classmethod
+    def of(cls, moments: Moments, condition: float = 1.0) -> Rounding:
+        """That of points in coordinates whose basis has a condition number."""
+        norm, rtol = torch.linalg.matrix_norm, _rtol(moments, condition)
+        return cls(*(rtol * norm(m.detach()) for m in (moments.source, moments.target)))
+
+    @classmethod
+    def in_frame(cls, v: Tensor, moments: Moments, own: Moments) -> Rounding:
+        """Of coordinates V x, of moments ``own``: at least that of x, however small V x is."""
+        condition = float(torch.linalg.cond(v))
+        spread, rtol = v.abs().square(), _rtol(moments) / condition**2
+        given = (m.detach().diagonal(dim1=-2, dim2=-1) for m in (moments.source, moments.target))
+        least = [rtol * (spread @ x.real[..., None]).amax((-2, -1)) for x in given]
+        return cls(*map(torch.maximum, least, cls.of(own, condition)))
+
+    @property
+    def cross(self) -> Tensor:
+        """Of singular values of the cross-moment."""
+        return (self.source * self.target).sqrt()
+
+
+def _rtol(moments: Moments, condition: float = 1.0) -> float:
+    d = moments.dim
+    double = torch.finfo(torch.float64).eps
+    return d * max(d * (condition * moments.eps) ** 2, condition * double)
 
 
 def mean(x: Tensor, weights: Tensor | None) -> Tensor:

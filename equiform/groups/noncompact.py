@@ -14,7 +14,7 @@ from equiform.groups.classical import ClassicalGroup
 from equiform.groups.fit.descent import descend, differentiable
 from equiform.groups.fit.polar import newton_polar
 from equiform.groups.fit.starts import balance, cartan, isometry_near, nearest_compact
-from equiform.groups.moments import Moments, trace
+from equiform.groups.moments import Moments, Rounding, trace
 
 
 class NoncompactGroup(ClassicalGroup):
@@ -36,9 +36,9 @@ class NoncompactGroup(ClassicalGroup):
         check_matrix(self, second_moment, "second_moment")
         return balance(self.form, _regular(second_moment, trace(second_moment)))
 
-    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
+    def _fit(self, moments: Moments, tau: Tensor | None, rounding: Rounding) -> Fit:
         """Descent from several starts and across the components."""
-        rank, identifiable = self._determined(moments, eps)
+        rank, identifiable = self._determined(moments, rounding)
         batch = moments.source.shape[:-2]
         problem = moments if tau is None else moments.anchored(tau)
         problem = problem.map(lambda m: m.reshape(-1, *m.shape[len(batch) :]))
@@ -120,13 +120,11 @@ class NoncompactGroup(ClassicalGroup):
             single.append(torch.eye(self.dim, dtype=m.dtype, device=m.device) - 2 * v @ v.mT)
         return single + [a @ b for a, b in itertools.combinations(single, 2)]
 
-    def _determined(self, moments: Moments, eps: float) -> tuple[Tensor, Tensor]:
+    def _determined(self, moments: Moments, rounding: Rounding) -> tuple[Tensor, Tensor]:
         """Rank of the points, and whether they leave one isometry only."""
-        # Moments are squares: in float64 they show singular values above 1e-8 of the largest.
-        floor = self.dim * max(self.dim * eps**2, torch.finfo(torch.float64).eps)
         values, vectors = torch.linalg.eigh(moments.source)
-        targets = torch.linalg.eigvalsh(moments.target)
-        ranks = [(v > floor * v[..., -1:]).sum(-1) for v in (values, targets)]
+        spectra = values, torch.linalg.eigvalsh(moments.target)
+        ranks = [(v > x[..., None]).sum(-1) for v, x in zip(spectra, rounding, strict=True)]
         rank = torch.minimum(*ranks)
         identifiable = rank == self.dim
         if self._eigenspaces:

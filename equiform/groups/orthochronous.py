@@ -12,7 +12,7 @@ from equiform.forms import MinkowskiForm
 from equiform.groups._base import Fit
 from equiform.groups.fit._svd import svd
 from equiform.groups.fit.polar import polar_factor
-from equiform.groups.moments import Moments
+from equiform.groups.moments import Moments, Rounding
 from equiform.groups.noncompact import NoncompactGroup
 
 
@@ -34,9 +34,9 @@ class Orthochronous(NoncompactGroup):
     def __init__(self, d: int) -> None:
         super().__init__(MinkowskiForm(), d)
 
-    def _fit(self, moments: Moments, tau: Tensor | None, eps: float) -> Fit:
+    def _fit(self, moments: Moments, tau: Tensor | None, rounding: Rounding) -> Fit:
         """Procrustes with respect to the form where it has a solution, descent where not."""
-        rank, identifiable = self._determined(moments, eps)
+        rank, identifiable = self._determined(moments, rounding)
         cross = moments.cross
         if tau is not None:
             # The moments of the points (√2, ±e_i), which T does not move.
@@ -45,7 +45,7 @@ class Orthochronous(NoncompactGroup):
             cross = cross + torch.diag_embed(tau[..., None] * pull)
         t, solved = _LorentzProcrustes.apply(cross.mT)  # type: ignore[misc]
         if not solved.all():
-            descended, *_ = super()._fit(moments, tau, eps)
+            descended, *_ = super()._fit(moments, tau, rounding)
             t = torch.where(solved[..., None, None], t, descended)
         return t, rank, identifiable
 

@@ -18,7 +18,7 @@ from equiform.functional.bootstrap import (
     percentile_interval,
     poisson_sums,
 )
-from equiform.functional.spread import has_null_planes
+from equiform.functional.spread import hides_collapse
 
 require("torchmetrics", extra="metrics")
 from torchmetrics import Metric  # noqa: E402
@@ -103,8 +103,9 @@ class EquivarianceMetric(TransformationMetric):
     """Keeps the effective rank beside the score: of the form's Gram, and of the points.
 
     Each isometry of the form leaves the first as it is, so that a cloud far out on a hyperboloid,
-    which is almost one direction of space, does not count as collapsed. Skew forms, and others
-    with null planes, see a cloud near one point as two directions; there the second counts too.
+    which is almost one direction of space, does not count as collapsed. Skew and joint forms,
+    and others with null planes, may see a cloud near one point as two directions; there the second
+    counts too.
     """
 
     higher_is_better = False
@@ -145,7 +146,7 @@ class EquivarianceMetric(TransformationMetric):
             return source.new_tensor(self.collapse_threshold).real
         form = self._watched_form()
         rank = functional.effective_rank(source, form)
-        if form is None or not has_null_planes(form, d):
+        if form is None or not hides_collapse(form, d):
             return rank
         return rank.minimum(functional.effective_rank(form.coordinates(source)))
 

@@ -33,9 +33,11 @@ def add_batch(
 
 
 def streamed_fits(
-    moments: Tensor, points: Tensor, group: IsometryGroup, *, held_out: bool
+    moments: Tensor, points: Tensor, group: IsometryGroup, *, held_out: bool, eps: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Fit every transformation that had points, and its shuffled pairs, and measure on the rest.
+
+    Points had a dtype of machine epsilon ``eps``.
 
     Returns:
         Errors and those of shuffled pairs, NaN where there were none, shape ``(k,)``; how many
@@ -53,7 +55,8 @@ def streamed_fits(
     parts = torch.view_as_complex(moments) if group.form.sesquilinear else moments[..., 0]
     # Of the fitted half and, where there is one, of the other.
     (p, n, q), points = parts[number > 0].unbind(3), points[number > 0]
-    halves = [Moments(p[:, i], n[:, i], q[:, i], points[:, i]) for i in range(1 + held_out)]
+    sides = range(1 + held_out)
+    halves = [Moments(p[:, i], n[:, i], q[:, i], points[:, i], eps) for i in sides]
     fit, rest = halves[0], halves[-1]
     errors = relative_error_moments(group.form, rest, group.recover_moments(fit).matrix)
     energy, directions = torch.linalg.eigh(p[:, :, 0].sum(1))

@@ -138,8 +138,9 @@ class WahbaError(FittedMetric):
         if self.num_transformations is None or not self.points.any():
             return super()._measured()
         assert self.group is not None  # which was asked for at construction
+        eps = torch.finfo(torch.float64 if self.seen_double else torch.float32).eps
         error, null, fitted, rows = streamed_fits(
-            self.moments, self.points, self.group, held_out=self.held_out
+            self.moments, self.points, self.group, held_out=self.held_out, eps=eps
         )
         self._warn_of_trivial_fit(int(fitted.min()), self.group.dim)
         value, null = self._answer(error.mean()), self._answer(null.mean())

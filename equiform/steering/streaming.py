@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, KeysView, Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -106,22 +107,23 @@ class StreamingIsometry(nn.Module):
         if world_size() == 1:
             total._moments = dict(self._moments)
             return total
-        keys_of_ranks: list[list[str]] = [[] for _ in range(world_size())]
-        dist.all_gather_object(keys_of_ranks, list(self.keys()))
-        keys = sorted(set().union(*keys_of_ranks))
+        found: list[dict[str, float]] = [{} for _ in range(world_size())]
+        dist.all_gather_object(found, {key: m.eps for key, m in self._moments.items()})
+        keys = sorted(set().union(*found))
         if keys:
             dtype = torch.complex128 if self.group.form.sesquilinear else torch.float64
             unseen = Moments.zeros(d=self.group.dim, dtype=dtype, device=self._device.device)
             own = _stack([self._moments.get(key, unseen) for key in keys])
             parts = zip(*own.map(sum_over_ranks).parts, strict=True)
-            total._moments = {key: Moments(*m) for key, m in zip(keys, parts, strict=True)}
+            eps = max(eps for keys_of_rank in found for eps in keys_of_rank.values())
+            total._moments = {key: Moments(*m, eps=eps) for key, m in zip(keys, parts, strict=True)}
         return total
 
-    def get_extra_state(self) -> dict[str, tuple[Tensor, ...]]:
+    def get_extra_state(self) -> dict[str, tuple[Any, ...]]:
         """The moments by key, for ``state_dict``."""
-        return {key: moments.parts for key, moments in self._moments.items()}
+        return {key: (*moments.parts, moments.eps) for key, moments in self._moments.items()}
 
-    def set_extra_state(self, state: dict[str, tuple[Tensor, ...]]) -> None:
+    def set_extra_state(self, state: dict[str, tuple[Any, ...]]) -> None:
         """Replace all keys and moments, for ``load_state_dict``."""
         for key, (source, *_) in state.items():
             if source.shape != (self.group.dim, self.group.dim):
@@ -147,4 +149,4 @@ class StreamingIsometry(nn.Module):
 
 def _stack(moments: Sequence[Moments]) -> Moments:
     parts = zip(*(m.parts for m in moments), strict=True)
-    return Moments(*(torch.stack(part) for part in parts))
+    return Moments(*map(torch.stack, parts), eps=max(m.eps for m in moments))

@@ -1,9 +1,18 @@
 """The alarm of a collapse is that of the form, as in the metrics."""
 
+import pytest
 import torch
 
-from equiform import Hyperboloid, MetricForm, Orthochronous, SymplecticForm
+from equiform import (
+    EuclideanForm,
+    Hyperboloid,
+    Joint,
+    MetricForm,
+    Orthochronous,
+    SymplecticForm,
+)
 from equiform.audit import report
+from equiform.metrics import CollapseWarning, WahbaError
 from tests.audit.cases import D, encoder, points, turn
 
 
@@ -21,6 +30,16 @@ def test_a_collapse_is_that_of_the_form():
     flat = report(lambda x: encoder(x) @ plane, points(), {"turn": turn}, form=SymplecticForm())
     assert flat.effective_rank > 2
     assert any("products under SymplecticForm(), have" in text for text in flat.warnings)
+
+
+def test_members_that_see_one_point_each_are_a_collapse():
+    joint = Joint([(EuclideanForm(), slice(0, 3)), (EuclideanForm(), slice(3, D))])
+    close = report(lambda x: 1 + 1e-3 * encoder(x), points(), {"turn": turn}, form=joint)
+    assert any("have collapsed" in text for text in close.warnings)
+    metric = WahbaError(form=joint)
+    metric.update(1 + 1e-3 * encoder(points()), 1 + 1e-3 * encoder(turn(points())))
+    with pytest.warns(CollapseWarning):
+        metric.compute()
 
 
 def test_a_basis_that_stretches_the_points_is_no_collapse():

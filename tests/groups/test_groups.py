@@ -11,7 +11,6 @@ from equiform import (
     EuclideanForm,
     HermitianForm,
     IndefiniteForm,
-    Joint,
     MetricForm,
     MinkowskiForm,
     Orthochronous,
@@ -255,23 +254,6 @@ def test_definite_forms_have_compact_groups():
 def test_errors_name_the_argument(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_joint_groups_that_are_not_implemented_say_so():
-    s = slice(0, 4)
-    joint = Joint([(MinkowskiForm(), s), (SymplecticForm(), s)])
-    with pytest.raises(NotImplementedError, match="at most one other"):
-        joint.isometry_group(4)
-    twice = Joint([(EuclideanForm(), s), (IndefiniteForm(4, 0), s)])
-    assert twice.isometry_group(4).algebra_basis().shape[0] == 6
-
-
-def test_eigenvalues_that_rounding_parts_are_one():
-    q = torch.linalg.qr(torch.randn(3, 3))[0]
-    s = MetricForm(q @ torch.diag(torch.tensor([1.0, 1.0, 2.0])) @ q.mT)
-    group = Joint([(EuclideanForm(), slice(0, 3)), (s, slice(0, 3))]).isometry_group(3)
-    assert group.num_signs == 2
-    assert group.algebra_basis().shape[0] == 1
 
 
 @every_group

@@ -8,6 +8,8 @@ from equiform import (
     EuclideanForm,
     HermitianForm,
     IndefiniteForm,
+    Joint,
+    MetricForm,
     MinkowskiForm,
     Moments,
     Orthochronous,
@@ -107,6 +109,57 @@ def test_the_right_component_is_found_where_noise_drowns_what_is_contracted():
     rivals = [descend(group.form, moments, t.mT * flip, steps=60)[0] for flip in flips]
     errors = torch.stack([norm(a - b @ g) for g in [group.recover(b, a).matrix.mT, *rivals]])
     assert (errors[0] <= errors.amin(0) * (1 + 1e-3)).double().mean() >= 0.95
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        EuclideanForm(),
+        HermitianForm(),
+        MinkowskiForm(),
+        MetricForm(torch.diag(torch.logspace(0, 4, 16))),
+    ],
+    ids=repr,
+)
+def test_weak_directions_of_points_in_float32_are_no_rounding(form):
+    group = form.isometry_group(16)
+    dtype = torch.complex64 if form.sesquilinear else torch.float32
+    t = group.sample(rapidity=0.5, dtype=dtype)
+    b = torch.randn(200, 16, dtype=dtype)
+    b[:, -3:] *= 1e-3
+    fit = group.recover(b, b @ t.mT)
+    assert fit.rank == 16
+    assert fit.identifiable
+    assert fit.residual < 1e-6
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_moments_remember_that_points_were_float32(d):
+    group = EuclideanForm().isometry_group(d)
+    for _ in range(60):
+        b = torch.randn(20, d - 1) @ torch.randn(d - 1, d)
+        moments = Moments.of(b, b @ group.sample().mT)
+        fit = group.recover_moments(moments + moments * 0.5)
+        assert fit.rank == d - 1
+        assert not fit.identifiable
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_points_of_one_eigenspace_leave_the_other_open(dtype):
+    q = torch.linalg.qr(torch.randn(4, 4, dtype=torch.float64)).Q
+    s = MetricForm(q @ torch.diag(torch.tensor([1.0, 1, -1, -1]).double()) @ q.mT)
+    whole = slice(0, 4)
+    group = Joint([(EuclideanForm(), whole), (s, whole)]).isometry_group(4)
+    t = group.sample(dtype=torch.float64)
+    for n, rank in ((10, 2), (1, 1)):
+        x = (torch.randn(n, 2, dtype=torch.float64) @ q[:, :2].mT).to(dtype)
+        y = (x.double() @ t.mT).to(dtype)
+        for fit in (group.recover(x, y), group.recover_moments(Moments.of(x, y))):
+            assert fit.rank == rank
+            assert not fit.identifiable
+        h = group.extend(x, y)
+        assert group.contains(h)
+        torch.testing.assert_close(x @ h.mT, y)
 
 
 def test_special_orthogonal_groups_stay_special():

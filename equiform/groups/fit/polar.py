@@ -26,9 +26,10 @@ class _PolarFactor(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, m: Tensor, special: bool, rtol: float) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, m: Tensor, special: bool, tol: Tensor | None) -> tuple[Tensor, Tensor]:
         u, s, vh = svd(m)
-        tol = rtol * s[..., :1]
+        if tol is None:
+            tol = s.shape[-1] * torch.finfo(s.dtype).eps * s[..., :1]
         open_ = s <= tol
         if open_.any():
             u = _complete(u, open_, vh, special)
@@ -60,12 +61,12 @@ def _complete(u: Tensor, open_: Tensor, vh: Tensor, special: bool) -> Tensor:
     """
     null_u, null_v = u * open_[..., None, :], vh * open_[..., :, None]
     both = 2 * (u - null_u) @ vh + null_u @ (sigma(null_u) @ sigma(null_v)) @ null_v
-    # Where U₀ and V₀ are orthogonal too, all are equally close: a negative rtol leaves it at that.
-    return polar_factor(both, special=special, rtol=-1.0)[0] @ sigma(vh)
+    # Where U₀ and V₀ are orthogonal too, all are equally close: a negative tol leaves it at that.
+    return polar_factor(both, special=special, tol=both.real.new_tensor([-1.0]))[0] @ sigma(vh)
 
 
 def polar_factor(
-    m: Tensor, *, special: bool = False, rtol: float | None = None
+    m: Tensor, *, special: bool = False, tol: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     r"""The orthogonal or unitary matrix nearest to ``m``, and the signed singular values.
 
@@ -75,15 +76,14 @@ def polar_factor(
         m: square matrices, shape ``(..., d, d)``.
         special: ask for determinant +1 of a real result (Kabsch); the last singular value then
             carries the sign that had to be flipped.
-        rtol: relative size below which a singular value counts as zero; d times the machine
-            epsilon of ``m`` unless given.
+        tol: singular values up to it count as zero, shape ``(..., 1)``; d times the machine
+            epsilon of ``m`` times the largest unless given.
 
     Returns:
         The factor, shape ``(..., d, d)``, differentiable with a finite gradient everywhere, and
         the singular values in falling order, shape ``(..., d)``.
     """
-    rtol = m.shape[-1] * torch.finfo(m.dtype).eps if rtol is None else rtol
-    factor, singular_values = _PolarFactor.apply(m, special, rtol)
+    factor, singular_values = _PolarFactor.apply(m, special, tol)
     return factor, singular_values
 
 
