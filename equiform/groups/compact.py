@@ -34,7 +34,8 @@ class CompactGroup(ClassicalGroup):
 
     def _fit(self, moments: Moments, tau: Tensor | None, rounding: Rounding) -> Fit:
         r"""The polar factor of :math:`\sum_i w_i a_i b_i^σ`, of columns; N^t for rows."""
-        tol, special = rounding.cross[..., None], bool(self._pinned)
+        # With a margin, that groups which contract nothing can afford.
+        tol, special = 10 * rounding.cross[..., None], bool(self._pinned)
         t, s = polar_factor(moments.cross.mT, special=special, tol=tol)
         rank = (s.abs() > tol).sum(-1)
         # The minimiser is unique where it is differentiable: all s_i + s_j positive, i ≠ j; for

@@ -159,8 +159,8 @@ class Rounding(NamedTuple):
 
 
 def _rtol(moments: Moments, condition: float = 1.0) -> float:
-    d = moments.dim
-    double = torch.finfo(torch.float64).eps
+    d, double = moments.dim, torch.finfo(torch.float64).eps
+    # Moments of other coordinates are sums in which what is large may cancel.
     return d * max(d * (condition * moments.eps) ** 2, condition * double)
 
 
