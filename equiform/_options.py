@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
     """Raise ValueError unless an option is one of those there are."""
@@ -24,20 +26,23 @@ def check_count(name: str, value: object, *, least: int = 1) -> int:
     return int(value)
 
 
-def check_flag(name: str, value: object) -> None:
-    """Raise TypeError unless an option is True or False."""
-    if not isinstance(value, bool):
+def check_flag(name: str, value: object) -> bool:
+    """An option as bool; raise TypeError unless it is True or False."""
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, got {_shown(value)}")
+    return bool(value)
 
 
 def check_number(name: str, value: Any, *, positive: bool = False) -> float:
     """An option as float; raise unless it is a finite number, not negative, or positive."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {_shown(value)}")
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+        remedy = "; it is a constant: use .item()" if hasattr(value, "item") else ""
+        raise TypeError(f"{name} must be a number, got {_shown(value)}{remedy}")
+    number = float(value)
+    if not 0 <= number < math.inf or (positive and number == 0):
         kind = "be positive and finite" if positive else "be finite and not negative"
         raise ValueError(f"{name} must {kind}, got {value}")
-    return float(value)
+    return number
 
 
 def _shown(value: object) -> str:

@@ -35,7 +35,7 @@ class Batches:
         generator: torch.Generator,
     ) -> None:
         try:
-            check_count("batch_size", batch_size)
+            batch_size = check_count("batch_size", batch_size)
         except ValueError as error:
             raise ReportError(str(error)) from None
         if isinstance(data, DataLoader):

@@ -67,12 +67,17 @@ def main(arguments: Sequence[str] | None = None, prog: str = "equiform-report") 
     """Run the command; exits with code 2 and one line on standard error for a user's error."""
     parser = _parser(prog)
     options = parser.parse_args(arguments)
+    if options.seed < 0:
+        parser.error(f"--seed must not be negative, got {options.seed}")
     # As for a script: modules of the current directory can be named.
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
+        encoder = _load_attribute(options.encoder, "--encoder")
+        if not callable(encoder):
+            raise ReportError(f"--encoder: {options.encoder} must be a function, got {encoder!r}")
         result = report(
-            _load_attribute(options.encoder, "--encoder"),
+            encoder,  # pyright: ignore[reportArgumentType]
             _load_data(options.data),
             _load_attribute(options.transformations, "--transformations"),
             manifold=MANIFOLDS[options.manifold]() if options.manifold else None,

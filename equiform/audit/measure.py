@@ -105,7 +105,7 @@ def report(
     for name, function in functions.items():
         check_callable(name, function, "a function of a batch, or a module")
     check_flag("composition", composition)
-    check_count("seed", seed, least=0)
+    seed = check_count("seed", seed, least=0)
     _check_geometry(group, form, manifold)
     if out is not None:
         require("matplotlib", extra="plots")  # not to miss it after all the work

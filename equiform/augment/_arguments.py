@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from types import UnionType
 
 import torch
@@ -18,20 +18,21 @@ def check_instance(name: str, value: object, kind: type | UnionType, what: str) 
         raise TypeError(f"{name} must be {what}, got {reprlib.repr(value)}{instance}")
 
 
-def check_share(name: str, value: float, most: float = 1.0, remedy: str = "") -> None:
-    """Raise unless an option is a number between 0 and the most that it may be."""
-    check_number(name, value)
-    if value > most:
+def check_share(name: str, value: float, most: float = 1.0, remedy: str = "") -> float:
+    """An option as float; raise unless it is between 0 and the most that it may be."""
+    number = check_number(name, value)
+    if number > most:
         raise ValueError(f"{name} must be in [0, {most:g}], got {value}{remedy}")
+    return number
 
 
-def check_bounds(name: str, bounds: tuple[float, float]) -> None:
-    """Raise unless an option is two positive numbers, low first."""
-    check_instance(name, bounds, Sequence, "two numbers (low, high)")
-    for bound in bounds:
-        check_number(name, bound, positive=True)
-    if len(bounds) != 2 or bounds[0] > bounds[1]:
+def check_bounds(name: str, bounds: Iterable[float]) -> tuple[float, ...]:
+    """An option as two floats; raise unless they are positive, low first."""
+    check_instance(name, bounds, Iterable, "two numbers (low, high)")
+    numbers = tuple(check_number(name, bound, positive=True) for bound in bounds)
+    if len(numbers) != 2 or numbers[0] > numbers[1]:
         raise ValueError(f"{name} must be two positive numbers, low first, got {bounds}")
+    return numbers
 
 
 def check_generator(generator: object) -> None:

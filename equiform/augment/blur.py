@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,15 +33,15 @@ class GaussianBlur(ImageAugmentation[BlurParameters]):
     """
 
     kernel_size: int = 3
-    sigma: tuple[float, float] = (0.1, 2.0)
+    sigma: Sequence[float] = (0.1, 2.0)
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        check_share("p", self.p)
-        check_count("kernel_size", self.kernel_size)
+        vars(self)["p"] = check_share("p", self.p)  # frozen, it takes no assignment
+        vars(self)["kernel_size"] = check_count("kernel_size", self.kernel_size)
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd, got {self.kernel_size}")
-        check_bounds("sigma", self.sigma)
+        vars(self)["sigma"] = check_bounds("sigma", self.sigma)
 
     def _sample(self, n: int, draw: Draw) -> BlurParameters:
         low, high = self.sigma

@@ -59,9 +59,9 @@ class ColorJitter(ImageAugmentation[JitterParameters]):
 
     def __post_init__(self) -> None:
         for name in ("brightness", "contrast", "saturation"):
-            check_number(name, getattr(self, name))
-        check_share("hue", self.hue, 0.5, "; in turns, degrees / 360")
-        check_share("p", self.p)
+            vars(self)[name] = check_number(name, getattr(self, name))
+        vars(self)["hue"] = check_share("hue", self.hue, 0.5, "; in turns, degrees / 360")
+        vars(self)["p"] = check_share("p", self.p)
 
     def _sample(self, n: int, draw: Draw) -> JitterParameters:
         # All is drawn for every image, so that p does not shift what the others get.
@@ -117,8 +117,8 @@ class Solarize(ImageAugmentation[SolarizeParameters]):
     p: float = 0.5
 
     def __post_init__(self) -> None:
-        check_share("threshold", self.threshold, remedy="; divide a threshold of uint8 by 255")
-        check_share("p", self.p)
+        vars(self)["threshold"] = check_share("threshold", self.threshold, 1, "; divide it by 255")
+        vars(self)["p"] = check_share("p", self.p)
 
     def _sample(self, n: int, draw: Draw) -> SolarizeParameters:
         return SolarizeParameters(torch.where(draw(n) < self.p, self.threshold, torch.inf))

@@ -50,20 +50,19 @@ class RandomResizedCrop(ImageAugmentation[CropParameters]):
         antialias: widen the triangle filter where the box shrinks, as PIL always does.
     """
 
-    size: int | tuple[int, int]
-    scale: tuple[float, float] = (0.08, 1.0)
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    size: int | Sequence[int]
+    scale: Sequence[float] = (0.08, 1.0)
+    ratio: Sequence[float] = (3 / 4, 4 / 3)
     antialias: bool = True
 
     def __post_init__(self) -> None:
         size = self.size if isinstance(self.size, Sequence) else (self.size, self.size)
-        for side in size:
-            check_count("size", side)
+        vars(self)["size"] = tuple(check_count("size", side) for side in size)
         if len(size) != 2:
             raise ValueError(f"size must be one or two positive integers, got {self.size}")
-        check_bounds("scale", self.scale)
+        vars(self)["scale"] = check_bounds("scale", self.scale)
         check_share("scale", self.scale[1], remedy=", of the area of the image")
-        check_bounds("ratio", self.ratio)
+        vars(self)["ratio"] = check_bounds("ratio", self.ratio)
         check_flag("antialias", self.antialias)
 
     def _sample(self, n: int, draw: Draw) -> CropParameters:
@@ -94,7 +93,7 @@ class RandomResizedCrop(ImageAugmentation[CropParameters]):
         return torch.stack([top, left, h, w], dim=1)
 
     def _apply(self, images: Tensor, parameters: CropParameters) -> Tensor:
-        out = (self.size, self.size) if isinstance(self.size, int) else self.size
+        out = vars(self)["size"]  # two, whatever was given
         height, width = images.shape[2:]
         top, left, h, w = self.boxes(parameters, height, width).to(images.dtype).unbind(1)
         vertical = _resampling(top, h, height, out[0], self.antialias)

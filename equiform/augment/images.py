@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, SupportsIndex, TypeVar
 
 import torch
 from torch import Tensor
@@ -37,11 +37,9 @@ class ImageParameters:
     def __len__(self) -> int:
         return len(getattr(self, dataclasses.fields(self)[0].name))
 
-    def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Self:
+    def __getitem__(self, index: SupportsIndex | slice | Tensor | Sequence[int]) -> Self:
         """The selected transformations; an integer selects one, and n is then 1."""
-        if isinstance(index, int):
-            index = [index]
-        return self.map(lambda tensor: tensor[index])
+        return self.map(lambda tensor: tensor[index].reshape(-1, *tensor.shape[1:]))
 
     def repeat(self, repeats: int) -> Self:
         """Each transformation `repeats` times in a row: chunks to images, ``(n * repeats,)``."""
@@ -77,7 +75,7 @@ class ImageAugmentation(ABC, Generic[P]):
                 transformations for all. torch's default one on the CPU if None.
             device: where the parameters go; where the generator is if None.
         """
-        check_count("n", n, least=0)
+        n = check_count("n", n, least=0)
         check_generator(generator)
         source = "cpu" if generator is None else generator.device
         draw = partial(torch.rand, generator=generator, device=source, dtype=torch.float32)
@@ -106,14 +104,24 @@ class ImageAugmentation(ABC, Generic[P]):
             )
         # Images need more digits than autocast's half precision leaves them.
         with torch.autocast(images.device.type, enabled=False):
-            # Weighted means of values in [0, 1] leave it by rounding.
-            return self._apply(images, parameters).clamp_(0, 1)
+            try:
+                # Weighted means of values in [0, 1] leave it by rounding.
+                return self._apply(images, parameters).clamp_(0, 1)
+            except (AttributeError, ValueError):
+                self.check_parameters(parameters)
+                raise
 
     def __call__(self, images: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Transform each image by a transformation of its own, drawn here."""
         check_images(images)
         parameters = self.sample(len(images), generator=generator, device=images.device)
         return self.apply(images, parameters)
+
+    def check_parameters(self, parameters: object) -> None:
+        """Raise TypeError unless they are parameters such as this augmentation draws."""
+        own, given = _kinds(self._sample(1, torch.zeros)), _kinds(parameters)
+        if own != given:
+            raise TypeError(f"parameters must be {own}, as {self} samples, got {given}")
 
     @abstractmethod
     def _sample(self, n: int, draw: Draw) -> P:
@@ -141,7 +149,7 @@ class RandomSwitch(ImageAugmentation[SwitchParameters]):
     p: float
 
     def __post_init__(self) -> None:
-        check_share("p", self.p)
+        vars(self)["p"] = check_share("p", self.p)  # frozen, it takes no assignment
 
     def _sample(self, n: int, draw: Draw) -> SwitchParameters:
         return SwitchParameters(draw(n) < self.p)
@@ -209,6 +217,11 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     return (images - images.new_tensor(mean)[:, None, None]) / images.new_tensor(std)[:, None, None]
 
 
+def _kinds(parameters: object) -> list[Any]:
+    """The class of parameters, and those of the steps of a composition."""
+    return [type(parameters).__name__, *map(_kinds, getattr(parameters, "steps", ()))]
+
+
 def per_image(values: Tensor, images: Tensor) -> Tensor:
     """Values ``(n,)`` as ``(n, 1, 1, 1)`` in the dtype of the images, which then broadcast."""
     return values.to(images.dtype)[:, None, None, None]
@@ -224,7 +237,8 @@ def check_images(images: Tensor) -> None:
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
         raise ValueError(f"images must have shape (n, 3, H, W), got {tuple(images.shape)}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise TypeError(f"images must be uint8 or floating, got {images.dtype}; use images.float()")
+        remedy = "use images.to(torch.uint8), or images / 255, for values up to 255"
+        raise TypeError(f"images must be uint8 or floating, got {images.dtype}; {remedy}")
 
 
 def check_augmentation(name: str, value: object) -> None:

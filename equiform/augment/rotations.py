@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ class CloudBatch(Protocol):
     ptr: Tensor
 
 
-BatchT = TypeVar("BatchT", bound=CloudBatch)
+BatchT = TypeVar("BatchT")  # a bound would refuse PyG's Batch, which declares no pos
 
 
 def random_rotations(
@@ -86,9 +86,8 @@ def rotate_chunks(
         A shallow copy of the batch with a new ``pos`` (all else is shared), and the rotations
         (num_chunks, d, d): in chunk c, ``new_pos = pos @ rotations[c].mT``.
     """
-    _check_clouds("rotate_chunks", batch)
-    check_count("num_chunks", num_chunks)
-    pos, num_clouds = batch.pos, len(batch.ptr) - 1
+    pos, ptr = _clouds("rotate_chunks", batch)
+    num_chunks, num_clouds = check_count("num_chunks", num_chunks), len(ptr) - 1
     if num_clouds < 1 or num_clouds % num_chunks:
         raise ValueError(
             f"a batch of {num_clouds} clouds does not divide into num_chunks={num_chunks}; choose "
@@ -97,7 +96,7 @@ def rotate_chunks(
     rotations = random_rotations(
         num_chunks, d=pos.shape[-1], generator=generator, dtype=pos.dtype, device=pos.device
     )
-    return _turned(batch, rotations, batch.ptr[:: num_clouds // num_chunks]), rotations
+    return _turned(batch, pos, rotations, ptr[:: num_clouds // num_chunks]), rotations
 
 
 def reorient(batch: BatchT, *, generator: torch.Generator | None = None) -> BatchT:
@@ -105,8 +104,8 @@ def reorient(batch: BatchT, *, generator: torch.Generator | None = None) -> Batc
 
     Arguments are those of `rotate_chunks`.
     """
-    _check_clouds("reorient", batch)
-    return rotate_chunks(batch, len(batch.ptr) - 1, generator=generator)[0]
+    _, ptr = _clouds("reorient", batch)
+    return rotate_chunks(batch, len(ptr) - 1, generator=generator)[0]
 
 
 def tilt(batch: BatchT, max_degrees: float, *, generator: torch.Generator | None = None) -> BatchT:
@@ -120,14 +119,14 @@ def tilt(batch: BatchT, max_degrees: float, *, generator: torch.Generator | None
         max_degrees: largest angle, in (0, 180].
         generator: source of randomness, on the device of ``batch.pos``.
     """
-    _check_clouds("tilt", batch)
-    if batch.pos.shape[1] != 3:
-        raise ValueError(f"tilt needs batch.pos of shape (N, 3), got {tuple(batch.pos.shape)}")
-    check_number("max_degrees", max_degrees, positive=True)
+    pos, ptr = _clouds("tilt", batch)
+    if pos.shape[1] != 3:
+        raise ValueError(f"tilt needs batch.pos of shape (N, 3), got {tuple(pos.shape)}")
+    max_degrees = check_number("max_degrees", max_degrees, positive=True)
     if max_degrees > 180:
         raise ValueError(f"max_degrees must be in (0, 180], got {max_degrees}")
     check_generator(generator)
-    num_clouds, pos = len(batch.ptr) - 1, batch.pos
+    num_clouds = len(ptr) - 1
     work = torch.promote_types(pos.dtype, torch.float32)
     # Drawn in float32 and computed as exactly as the points are given.
     axis = torch.randn(num_clouds, 1, 3, generator=generator, device=pos.device).to(work)
@@ -136,11 +135,11 @@ def tilt(batch: BatchT, max_degrees: float, *, generator: torch.Generator | None
     axis, eye = torch.nn.functional.normalize(axis, dim=-1), torch.eye(3).to(axis)[None]
     skew = torch.linalg.cross(axis, eye).mT
     rotations = SpecialOrthogonal(3).exp(math.radians(max_degrees) * share * skew)
-    return _turned(batch, rotations.to(pos.dtype), batch.ptr)
+    return _turned(batch, pos, rotations.to(pos.dtype), ptr)
 
 
-def _check_clouds(function: str, batch: CloudBatch) -> None:
-    """Raise, as the function, unless a batch has points, and where each of its clouds begins."""
+def _clouds(function: str, batch: Any) -> tuple[Tensor, Tensor]:
+    """Points of a batch and where each cloud begins; raise, as the function, unless it has both."""
     for name in ("pos", "ptr"):
         if not isinstance(getattr(batch, name, None), Tensor):
             raise TypeError(
@@ -148,11 +147,12 @@ def _check_clouds(function: str, batch: CloudBatch) -> None:
                 "without; use Batch.from_data_list([...]) of clouds with pos"
             )
     check_points("(n, d)", empty=True, pos=batch.pos)
+    return batch.pos, batch.ptr
 
 
-def _turned(batch: BatchT, rotations: Tensor, bounds: Tensor) -> BatchT:
+def _turned(batch: BatchT, pos: Tensor, rotations: Tensor, bounds: Tensor) -> BatchT:
     """A shallow copy whose points from ``bounds[i]`` to ``bounds[i + 1]`` are turned alike."""
-    of_point = rotations.repeat_interleave(bounds.diff(), dim=0, output_size=len(batch.pos))
-    turned = copy.copy(batch)
-    turned.pos = torch.einsum("nij,nj->ni", of_point, batch.pos)
+    of_point = rotations.repeat_interleave(bounds.diff(), dim=0, output_size=len(pos))
+    turned: Any = copy.copy(batch)
+    turned.pos = torch.einsum("nij,nj->ni", of_point, pos)
     return turned

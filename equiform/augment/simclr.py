@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from equiform.augment.blur import GaussianBlur
 from equiform.augment.color import ColorJitter, RandomGrayscale
 from equiform.augment.crop import HorizontalFlip, RandomResizedCrop
@@ -9,9 +11,9 @@ from equiform.augment.images import Compose
 
 
 def simclr_augmentation(
-    size: int | tuple[int, int] = 32,
+    size: int | Sequence[int] = 32,
     *,
-    scale: tuple[float, float] = (0.2, 1.0),
+    scale: Sequence[float] = (0.2, 1.0),
     kernel_size: int = 3,
 ) -> Compose:
     """Crop, flip, colour jitter, greyscale and blur, as CARE trains on CIFAR.

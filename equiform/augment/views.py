@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_count
-from equiform.augment._arguments import check_instance
 from equiform.augment.images import (
     ImageAugmentation,
-    ImageParameters,
     P,
     check_augmentation,
     check_images,
@@ -52,9 +50,8 @@ def augment_chunks(
     """
     check_augmentation("augmentation", augmentation)
     check_images(images)
-    check_count("num_chunks", num_chunks)
-    check_count("world_size", world_size)
-    check_count("rank", rank, least=0)
+    num_chunks = check_count("num_chunks", num_chunks)
+    world_size, rank = check_count("world_size", world_size), check_count("rank", rank, least=0)
     if rank >= world_size:
         raise ValueError(f"rank must be below world_size, got {rank} of world_size={world_size}")
     n, whole = len(images), len(images) * world_size
@@ -97,7 +94,7 @@ def fixed(augmentation: ImageAugmentation[P], parameters: P) -> Callable[[Tensor
     ``(n, 3, H, W)`` may be on any device.
     """
     check_augmentation("augmentation", augmentation)
-    check_instance("parameters", parameters, ImageParameters, "those of augmentation.sample(1)")
+    augmentation.check_parameters(parameters)
     if (n := len(parameters)) != 1:
         raise ValueError(
             f"fixed needs parameters of one transformation, got {n}; use parameters[i]"

@@ -82,9 +82,9 @@ class PairOrbitLoss(nn.Module):
         super().__init__()
         if not isinstance(group, FiniteGroup):
             raise TypeError(f"group must be a FiniteGroup, got {group!r}")
-        check_count("num_chunks", num_chunks)
+        self.num_chunks = check_count("num_chunks", num_chunks)
         check_choice("reduction", reduction, get_args(Reduction))
-        self.group, self.num_chunks = group, num_chunks
+        self.group = group
         self.reduction: Reduction = reduction
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:

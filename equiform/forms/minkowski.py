@@ -1,5 +1,6 @@
 """Symmetric forms of indefinite signature: Minkowski space and R^{p,q}."""
 
+from equiform._options import check_count
 from equiform.forms.bilinear import BilinearForm
 from equiform.forms.signed_permutation import IndexAndSigns
 
@@ -32,12 +33,10 @@ class IndefiniteForm(BilinearForm):
     """
 
     def __init__(self, p: int, q: int) -> None:
-        if type(p) is not int or type(q) is not int:
-            raise TypeError(f"IndefiniteForm needs integers p and q, got p={p!r}, q={q!r}")
-        if p < 0 or q < 0 or p + q < 1:
-            raise ValueError(f"IndefiniteForm needs p, q >= 0 and p + q >= 1, got p={p}, q={q}")
-        self.p, self.q = p, q
-        self._dim = p + q
+        self.p, self.q = check_count("p", p, least=0), check_count("q", q, least=0)
+        self._dim = self.p + self.q
+        if not self._dim:
+            raise ValueError("IndefiniteForm needs p + q >= 1, got p=0, q=0")
 
     def signed_permutation(self, d: int) -> IndexAndSigns:
         """The last q coordinates change sign."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any, TypeVar
 
 import torch
@@ -26,7 +27,8 @@ class OrthogonalSum(BilinearForm):
     """
 
     def __init__(self, parts: Iterable[tuple[BilinearForm, int]]) -> None:
-        self._parts = _pairs("OrthogonalSum", parts, int, "(form, int) parts")
+        given = _pairs("OrthogonalSum", parts, Integral, "(form, int) parts")
+        self._parts = tuple((form, int(d)) for form, d in given)
         if not self._parts:
             raise ValueError("OrthogonalSum needs at least one (form, d) part, got none")
         kinds = {(form.symmetry, form.sesquilinear) for form, _ in self._parts}
@@ -138,7 +140,7 @@ def _pairs(name: str, given: Any, second: type[T], what: str) -> tuple[tuple[Bil
     pairs: list[tuple[BilinearForm, T]] = []
     for pair in given if isinstance(given, Iterable) else [given]:
         form, own = pair if isinstance(pair, tuple | list) and len(pair) == 2 else (None, None)
-        if not isinstance(form, BilinearForm) or type(own) is not second:
+        if not isinstance(form, BilinearForm) or not isinstance(own, second) or own is True:
             raise TypeError(f"{name} needs {what}, got {pair!r}")
         pairs.append((form, own))
     return tuple(pairs)
@@ -146,12 +148,13 @@ def _pairs(name: str, given: Any, second: type[T], what: str) -> tuple[tuple[Bil
 
 def _span(s: slice) -> slice:
     """``s`` with an explicit start and stop, or an error."""
-    start = 0 if s.start is None else s.start
-    if type(start) is not int or type(s.stop) not in (int, type(None)):
+    start, stop = 0 if s.start is None else s.start, -1 if s.stop is None else s.stop
+    if not isinstance(start, Integral) or not isinstance(stop, Integral):
         raise TypeError(f"Joint needs slices of integers, got {s}")
-    if s.step not in (None, 1) or s.stop is None or not 0 <= start < s.stop:
+    span = slice(int(start), int(stop))
+    if s.step not in (None, 1) or not 0 <= span.start < span.stop:
         raise ValueError(f"Joint needs slices with 0 <= start < stop and step 1, got {s}")
-    return slice(start, s.stop)
+    return span
 
 
 def _block_frame(

@@ -105,8 +105,10 @@ def check_group_of(
 
 def check_callable(name: str, value: object, what: str) -> None:
     """Raise TypeError unless it is a function or a module with a forward, which no manifold has."""
-    forward = type(value).forward if isinstance(value, nn.Module) else None
-    bare = forward in (nn.Module.forward, NotImplemented)  # torch and geoopt mark it so
+    forward = getattr(value, "forward", None) if isinstance(value, nn.Module) else None
+    # torch and geoopt mark it so.
+    bare = forward is NotImplemented or getattr(forward, "__func__", None) is nn.Module.forward
+    bare = bare and type(value).__call__ is nn.Module.__call__
     if bare or isinstance(value, type) or not callable(value):
         instance = f"; use {value.__name__}()" if isinstance(value, type) else ""
         raise TypeError(f"{name} must be {what}, got {value!r}{instance}")

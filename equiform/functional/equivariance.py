@@ -22,7 +22,7 @@ from equiform.ops.gram_difference import Backend, linked_difference
 Normalization = Literal["pairs", "care", "relative"]
 #: What becomes of the values of chunks.
 Reduction = Literal["mean", "sum", "none"]
-#: What of each product is compared: itself, or log cosh of the distance that it encodes.
+#: What of each product is compared: itself, or log cosh of the hyperbolic angle that it encodes.
 Link = Literal["product", "log_cosh"]
 
 
@@ -67,7 +67,7 @@ def pairwise_equivariance(
             where both Grams vanish, and computed in float64. A weight λ belongs to one of them.
         center: take each chunk's mean off first: the action may then be affine, T z + c.
         link: ``"product"`` compares the products; ``"log_cosh"``, on the hyperboloid, log cosh of
-            the distances that they encode, so that far pairs do not outweigh the others.
+            the distances d/√k that they encode, so that far pairs do not outweigh the others.
         reduction: ``"mean"``, ``"sum"`` or ``"none"`` over chunks.
         backend: see :func:`equiform.ops.gram_difference`; a link has ``"gram"`` and
             ``"reference"``.
@@ -89,7 +89,10 @@ def pairwise_equivariance(
         form = form_of(form, manifold)
     options = num_chunks, normalization, center, link, reduction, backend, orientation
     try:
-        _check_options_once(*options, gather_distributed)
+        if torch.compiler.is_compiling():  # no graph looks into a cache
+            check_options(*options, gather_distributed)
+        else:
+            _check_options_once(*options, gather_distributed)
     except TypeError:  # of the cache too, which an option that has no hash does not get into
         check_options(*options, gather_distributed)
     if link != "product" or orientation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -38,22 +39,22 @@ class CARELoss(nn.Module):
         num_chunks: of the equivariance term that is not given.
 
     Raises:
-        TypeError, ValueError: ``weight`` is not a number from 0 on, a term is no module, or a
+        TypeError, ValueError: ``weight`` is not a number from 0 on, a term is no function, or a
             manifold or chunks are given beside the terms that they would have gone to.
     """
 
     def __init__(
         self,
-        contrastive: nn.Module | None = None,
-        equivariance: nn.Module | None = None,
+        contrastive: Callable[..., Tensor] | None = None,
+        equivariance: Callable[[Tensor, Tensor], Tensor] | None = None,
         weight: float = 0.01,
         *,
         manifold: Geometry | None = None,
         num_chunks: int = 1,
     ) -> None:
         super().__init__()
-        check_number("weight", weight)
-        check_count("num_chunks", num_chunks)
+        self.weight = check_number("weight", weight)
+        num_chunks = check_count("num_chunks", num_chunks)
         for name, term in {"contrastive": contrastive, "equivariance": equivariance}.items():
             if term is not None:
                 check_callable(name, term, "a loss such as InfoNCELoss()")
@@ -74,7 +75,6 @@ class CARELoss(nn.Module):
             )
         self.contrastive = contrastive
         self.equivariance = equivariance
-        self.weight = weight
 
     def forward(
         self,

@@ -27,13 +27,11 @@ class _LossOfSimilarity(nn.Module):
         backend: Backend = "auto",
     ) -> None:
         super().__init__()
-        check_number("temperature", temperature, positive=True)
+        self.temperature = check_number("temperature", temperature, positive=True)
         check_manifold(manifold, "similarity")
-        check_flag("gather_distributed", gather_distributed)
+        self.gather_distributed = check_flag("gather_distributed", gather_distributed)
         check_choice("backend", backend, get_args(Backend))
-        self.temperature = temperature
         self.manifold = manifold
-        self.gather_distributed = gather_distributed
         self.backend: Backend = backend
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:

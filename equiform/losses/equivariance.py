@@ -55,12 +55,14 @@ class PairwiseEquivarianceLoss(nn.Module):
         )
         check_geometry(self.form, manifold, link, orientation)
         self.manifold = manifold
-        self.num_chunks, self.center, self.orientation = num_chunks, center, orientation
+        # Of numpy's numbers a graph would make no constants.
+        self.num_chunks, self.center = int(num_chunks), bool(center)
+        self.orientation = float(orientation)
         self.normalization: Normalization = normalization
         self.link: Link = link
         self.reduction: Reduction = reduction
         self.backend: Backend = backend
-        self.gather_distributed = gather_distributed
+        self.gather_distributed = bool(gather_distributed)
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """Loss of two views."""

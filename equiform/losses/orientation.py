@@ -36,11 +36,10 @@ class OrientationLoss(nn.Module):
     ) -> None:
         super().__init__()
         check_callable("term", term, "a function such as functional.orientation_gap")
-        check_count("num_chunks", num_chunks)
+        self.num_chunks = check_count("num_chunks", num_chunks)
         check_choice("reduction", reduction, get_args(Reduction))
-        check_flag("gather_distributed", gather_distributed)
+        self.gather_distributed = check_flag("gather_distributed", gather_distributed)
         self.term = term
-        self.num_chunks, self.gather_distributed = num_chunks, gather_distributed
         self.reduction: Reduction = reduction
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Errors of fitted group elements, on points that were not fitted."""
 
+import operator
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -149,7 +150,12 @@ class WahbaError(FittedMetric):
     def _checked(self, transformation: int | None, source: Tensor) -> int:
         k, group = len(self.points), self.group
         assert group is not None  # which was asked for at construction
-        if type(transformation) is not int or not 0 <= transformation < k:
+        try:
+            # Of a DataLoader it is a tensor.
+            index = operator.index(transformation)  # type: ignore[arg-type]
+        except (TypeError, RuntimeError):
+            index = -1
+        if isinstance(transformation, bool) or not 0 <= index < k:
             raise ValueError(
                 f"transformation must be an int from 0 to {k - 1}, which says what the batch went "
                 f"through, got {transformation!r}"
@@ -157,7 +163,7 @@ class WahbaError(FittedMetric):
         if source.shape[-1] != group.dim:
             raise ValueError(f"source must have shape (n, {group.dim}), got {tuple(source.shape)}")
         group.form.check_embedding(source)
-        return transformation
+        return index
 
 
 class CompositionDefect(FittedMetric):

@@ -29,10 +29,9 @@ class MomentumEncoder(nn.Module):
     def __init__(self, module: nn.Module, momentum: float = 0.99) -> None:
         super().__init__()
         _check_module(module)
-        check_number("momentum", momentum)
+        self.momentum = check_number("momentum", momentum)
         if momentum > 1:
             raise ValueError(f"momentum must be in [0, 1], got {momentum}")
-        self.momentum = momentum
         self.module = copy.deepcopy(module).requires_grad_(False)
 
     @torch.no_grad()
@@ -55,7 +54,7 @@ class MomentumEncoder(nn.Module):
                 f"{type(module).__name__} whose parameters or buffers have other shapes"
             )
         for x, target in zip(self.module.parameters(), module.parameters(), strict=True):
-            x.lerp_(target, 1 - self.momentum)
+            x.lerp_(target.to(x), 1 - self.momentum)
         for x, target in zip(self.module.buffers(), module.buffers(), strict=True):
             x.copy_(target)
 

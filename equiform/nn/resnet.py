@@ -135,7 +135,7 @@ class ResNet(nn.Module):
             raise ValueError(f"layers must be the depths of four stages, got {layers!r}")
         for depth in layers:
             check_count("layers", depth)
-        check_count("width", width)
+        width = check_count("width", width)
         check_flag("cifar_stem", cifar_stem)
         check_flag("zero_init_residual", zero_init_residual)
         kernel, stride = (3, 1) if cifar_stem else (7, 2)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from equiform._options import check_count, check_number
+from equiform._points import at_least
 from equiform.nn._arguments import check_rows
 
 
@@ -24,7 +25,7 @@ class Whitening(nn.Module):
             variance, so that directions in which nothing varies are not blown up.
 
     Shape:
-        ``(n, d) -> (n, d)``
+        ``(n, d) -> (n, d)``, in the dtype that comes in, computed in float32 or better
 
     Source: Ermolov et al., "Whitening for Self-Supervised Representation Learning", ICML 2021.
     """
@@ -35,13 +36,12 @@ class Whitening(nn.Module):
 
     def __init__(self, features: int, *, momentum: float = 0.1, shrinkage: float = 1e-3) -> None:
         super().__init__()
-        check_count("features", features)
-        check_number("momentum", momentum, positive=True)
-        check_number("shrinkage", shrinkage, positive=True)
+        features = check_count("features", features)
+        self.momentum = check_number("momentum", momentum, positive=True)
+        self.shrinkage = check_number("shrinkage", shrinkage, positive=True)
         if momentum > 1 or shrinkage >= 1:
             given = f"momentum={momentum} and shrinkage={shrinkage}"
             raise ValueError(f"momentum must be in (0, 1] and shrinkage in (0, 1), got {given}")
-        self.momentum, self.shrinkage = momentum, shrinkage
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("covariance", torch.eye(features))
         self.register_buffer("num_batches", torch.zeros((), dtype=torch.long))
@@ -49,15 +49,16 @@ class Whitening(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Whitened embeddings."""
         check_rows("z", z, len(self.mean))
-        mean, covariance = self.mean, self.covariance
-        if self.training:
-            mean = z.mean(0)
-            covariance = (z - mean).mT @ (z - mean) / len(z)
-            self.num_batches += 1
-            weight = (1 / self.num_batches).clamp_min(self.momentum)
-            self.mean.lerp_(mean.detach(), weight)
-            self.covariance.lerp_(covariance.detach(), weight)
-        identity = torch.eye(len(mean), dtype=z.dtype, device=z.device)
-        scale = covariance.diagonal().mean()
-        lower = torch.linalg.cholesky(covariance.lerp(scale * identity, self.shrinkage))
-        return torch.linalg.solve_triangular(lower, (z - mean).mT, upper=False).mT
+        x, mean, covariance = at_least(torch.float32, z, self.mean, self.covariance)
+        with torch.autocast(z.device.type, enabled=False):
+            if self.training:
+                mean = x.mean(0)
+                covariance = (x - mean).mT @ (x - mean) / len(x)
+                self.num_batches += 1
+                weight = (1 / self.num_batches).clamp_min(self.momentum)
+                for old, new in ((self.mean, mean), (self.covariance, covariance)):
+                    old.lerp_(new.detach().to(old), weight.to(old))
+            scale = covariance.diagonal().mean()
+            identity = torch.eye(len(mean), dtype=x.dtype, device=x.device)
+            lower = torch.linalg.cholesky(covariance.lerp(scale * identity, self.shrinkage))
+            return torch.linalg.solve_triangular(lower, (x - mean).mT, upper=False).mT.to(z.dtype)

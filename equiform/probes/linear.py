@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -36,7 +36,7 @@ def extract_features(
         device: where the encoder is, and the result; the images' own unless given.
     """
     require_frozen(encoder)
-    check_count("batch_size", batch_size)
+    batch_size = check_count("batch_size", batch_size)
     check_callable("preprocess", preprocess, "a function of a batch of images")
     if not isinstance(images, Tensor):
         raise TypeError(f"images must be a tensor, got {type(images).__name__}")
@@ -70,7 +70,7 @@ def linear_probe(
     lr: float = 1e-3,
     weight_decay: float = 1e-6,
     optimizer: Callable[..., Optimizer] = torch.optim.Adam,
-    milestones: Sequence[int] = (),
+    milestones: Iterable[int] = (),
     seed: int = 0,
 ) -> ProbeScore:
     """Train a linear classifier of fixed features, and score it.
@@ -89,15 +89,12 @@ def linear_probe(
 
     Source: Gupta et al., ICLR 2024, Table 1.
     """
-    check_count("epochs", epochs)
-    check_count("batch_size", batch_size)
-    check_number("lr", lr)
-    check_number("weight_decay", weight_decay)
-    check_count("seed", seed, least=0)
-    if not isinstance(milestones, Sequence):
+    epochs, batch_size = check_count("epochs", epochs), check_count("batch_size", batch_size)
+    lr, weight_decay = check_number("lr", lr), check_number("weight_decay", weight_decay)
+    seed = check_count("seed", seed, least=0)
+    if not isinstance(milestones, Iterable):
         raise TypeError(f"milestones must be a list, got {milestones!r}; use milestones=[...]")
-    for epoch in milestones:
-        check_count("milestones", epoch, least=0)
+    milestones = [check_count("milestones", epoch, least=0) for epoch in milestones]
     if not callable(optimizer):
         raise TypeError(f"optimizer must be a class such as torch.optim.SGD, got {optimizer!r}")
     check_labels("linear_probe", features, labels)
@@ -119,7 +116,7 @@ def linear_probe(
     )
     classifier = [parameter.to(features.device).requires_grad_() for parameter in drawn]
     descent = optimizer(classifier, lr=lr, weight_decay=weight_decay)
-    schedule = MultiStepLR(descent, list(milestones))
+    schedule = MultiStepLR(descent, milestones)
     with torch.autocast(features.device.type, enabled=False):
         for _ in range(epochs):
             order = torch.randperm(len(features), generator=generator).to(features.device)

@@ -32,11 +32,13 @@ def fit_ridge(z: Tensor, targets: Tensor, *, penalty: float = 1e-6) -> LinearPro
         penalty: α, positive; the bias is not penalised.
     """
     check_points("(n, d)", real=True, finite=True, z=z)
+    if isinstance(targets, Tensor) and targets.ndim == 1:
+        raise ValueError("targets must have shape (n, k), got (n,); use targets[:, None] for one")
     check_points("(n, d)", real=True, finite=True, targets=targets)
     if len(z) != len(targets):
         given = f"{tuple(z.shape)} and {tuple(targets.shape)}"
         raise ValueError(f"fit_ridge needs z (n, d) and targets (n, k), got {given}")
-    check_number("penalty", penalty, positive=True)
+    penalty = check_number("penalty", penalty, positive=True)
     z, targets = z.double(), targets.double()
     z_mean, y_mean = z.mean(0), targets.mean(0)
     centred = z - z_mean

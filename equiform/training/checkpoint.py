@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import os
 import pickle
+import reprlib
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +21,7 @@ from equiform._files import write_bytes
 
 _MAGIC = b"equiform checkpoint 1\n"
 _DIGEST_BYTES = hashlib.sha256().digest_size
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 
 
 class CheckpointError(RuntimeError):
@@ -27,10 +32,10 @@ def save_checkpoint(path: str | os.PathLike[str], state: Mapping[str, Any]) -> N
     """Write a checkpoint such that at every moment the file holds the old one or the new one.
 
     The state is of tensors, numbers, strings, and dictionaries, lists and tuples of them: what
-    ``torch.load(weights_only=True)`` reads back.
+    ``torch.load(weights_only=True)`` reads back. TypeError names what is not.
     """
     buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save(plain("state", state, Tensor), buffer)
     payload = buffer.getvalue()
     write_bytes(path, _MAGIC + hashlib.sha256(payload).digest() + payload)
 
@@ -52,6 +57,26 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:
         raise CheckpointError(f"{path} holds more than plain data: {error}") from error
+
+
+def plain(name: str, value: Any, *others: type) -> Any:
+    """A copy of plain data and `others`, numpy's scalars as Python's; TypeError names the rest."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, Mapping):
+        # torch needs the methods of the one and an attribute of the other.
+        made: Any = copy.copy(value) if type(value) in (Counter, OrderedDict) else {}
+        made.clear()
+        for key, item in value.items():
+            made[plain(name, key)] = plain(f"{name}[{key!r}]", item, *others)
+        return made
+    for kind in (list, tuple, set):
+        if isinstance(value, kind):
+            return kind([plain(f"{name}[{i}]", x, *others) for i, x in enumerate(value)])
+    if type(value) not in _PLAIN and not isinstance(value, others):
+        given = f"{reprlib.repr(value)} ({type(value).__name__})"
+        raise TypeError(f"{name} must be plain data, got {given}; use str(...) or .tolist()")
+    return value
 
 
 def random_state(generators: Sequence[torch.Generator]) -> list[Tensor]:

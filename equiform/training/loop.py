@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from equiform._options import check_count, check_flag
 from equiform.functional._arguments import check_callable
@@ -21,12 +22,15 @@ from equiform.ops.distributed import sum_over_ranks, world_size
 from equiform.training.checkpoint import (
     CheckpointError,
     load_checkpoint,
+    plain,
     random_state,
     restore_random_state,
     save_checkpoint,
 )
 from equiform.training.processes import rank
 from equiform.training.progress import Progress
+
+_RECORDED = {"epoch", "learning_rate", "seconds"}
 
 Batch = TypeVar("Batch")
 Batch_co = TypeVar("Batch_co", covariant=True)
@@ -64,7 +68,7 @@ def fit(
     scheduler: LRScheduler | None = None,
     accumulate: int = 1,
     after_step: Callable[[], object] | None = None,
-    measure: Callable[[int], Mapping[str, float]] | None = None,
+    measure: Callable[[int], float | Tensor | Mapping[str, float | Tensor]] | None = None,
     logs: Sequence[Callable[[list[dict[str, float]]], object]] = (),
     generators: Sequence[torch.Generator] = (),
     checkpoint: str | os.PathLike[str] | None = None,
@@ -91,13 +95,13 @@ def fit(
             ``{"loss": terms.total, "equivariance": terms.equivariance}``.
         batches: gives the batches of an epoch each time it is iterated, as a DataLoader does.
         epochs: how many in all, those before resumption included.
-        scheduler: stepped after each step of the optimizer.
+        scheduler: stepped after each step of the optimizer; not a ReduceLROnPlateau.
         accumulate: batches whose mean gradient makes a step; the last step of an epoch may have
             fewer. It equals a larger batch where the loss is a mean over samples; a contrastive
             loss finds its negatives within a batch, and the equivariance loss its pairs.
         after_step: called after each step too.
-        measure: called after each epoch with its number, from 1, in eval mode; what it returns is
-            recorded. It must draw no random numbers that the training draws.
+        measure: called after each epoch with its number, from 1, in eval mode; its number, or dict
+            of them, is recorded. It must draw no random numbers that the training draws.
         logs: called after each epoch with the rows of all epochs so far, the last one new.
         generators: random generators, other than torch's own, that ``batches`` and ``loss`` use.
         checkpoint, resume: file to write after each epoch, and whether to go on from it.
@@ -107,30 +111,41 @@ def fit(
             of it a batch is.
 
     Raises:
-        CheckpointError: the checkpoint is damaged, or of another configuration.
+        CheckpointError: the checkpoint is damaged, or of another configuration or scheduler.
         FloatingPointError: the loss of an epoch is not finite.
     """
-    check_count("epochs", epochs)
-    check_count("accumulate", accumulate)
-    check_count("unit_size", unit_size)
+    epochs, accumulate = check_count("epochs", epochs), check_count("accumulate", accumulate)
+    unit_size = check_count("unit_size", unit_size)
     check_flag("resume", resume)
     check_callable("loss", loss, "a function of a batch")
+    for name, function in {"after_step": after_step, "measure": measure}.items():
+        if function is not None:
+            check_callable(name, function, "a function")
+    for name, several in {"logs": logs, "generators": generators}.items():
+        if not isinstance(several, Sequence):
+            raise TypeError(f"{name} must be a list, got {several!r}; use {name}=[...]")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be a torch Optimizer, got {optimizer!r}")
     if not isinstance(scheduler, LRScheduler | None):
         raise TypeError(f"scheduler must be a torch LRScheduler, got {scheduler!r}")
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise TypeError("scheduler must need no metric, got ReduceLROnPlateau; step it in measure")
     if not len(batches):
         raise ValueError("batches is empty; use a smaller batch size or drop_last=False")
     if resume and checkpoint is None:
         raise ValueError("resume=True needs checkpoint=PATH, got None")
-    configuration = dict(configuration or {})
+    identity: dict[str, Any] = plain("configuration", configuration or {})
     stateful = {"module": module, "optimizer": optimizer}
     if scheduler is not None:
         stateful["scheduler"] = scheduler  # pyright: ignore[reportArgumentType]
     rows, earlier = [], 0.0
     if resume and checkpoint is not None and Path(checkpoint).exists():
         state = load_checkpoint(checkpoint)
-        _check_same(state["configuration"], configuration, Path(checkpoint))
+        held = {*stateful, "configuration", "random", "rows", "seconds"}
+        if held != state.keys():
+            different = f"{checkpoint} holds {sorted(state)}, this run has {sorted(held)}"
+            raise CheckpointError(f"{different}; use the same arguments, or do not resume")
+        _check_same(state["configuration"], identity, Path(checkpoint))
         for name, part in stateful.items():
             part.load_state_dict(state[name])
         restore_random_state(state["random"], generators)
@@ -145,7 +160,9 @@ def fit(
         for epoch in range(done + 1, epochs + 1):
             totals: dict[str, Tensor] = {}
             for index, batch in enumerate(batches):
-                terms = _terms(loss(batch))
+                terms = _scalars("loss", loss(batch), "tensor", _RECORDED)
+                if "loss" not in terms:
+                    raise ValueError(f'loss must return one term called "loss", got {list(terms)}')
                 behind = index % accumulate  # batches of this step that came before
                 if not behind:
                     optimizer.zero_grad()
@@ -168,7 +185,8 @@ def fit(
             row["learning_rate"] = float(optimizer.param_groups[0]["lr"])
             if measure is not None:
                 module.eval()
-                row |= measure(epoch)
+                measured = _scalars("measure", measure(epoch), "number", row.keys() | _RECORDED)
+                row |= {name: float(value) for name, value in measured.items()}
                 module.train()
             row["seconds"] = earlier + time.perf_counter() - start
             rows.append(row)
@@ -180,7 +198,7 @@ def fit(
                 log(rows)
             if checkpoint is not None:
                 parts = {name: part.state_dict() for name, part in stateful.items()}
-                run = {"configuration": configuration, "random": random_state(generators)}
+                run = {"configuration": identity, "random": random_state(generators)}
                 run |= {"rows": rows, "seconds": row["seconds"]}
                 save_checkpoint(checkpoint, parts | run)
     module.eval()
@@ -188,24 +206,25 @@ def fit(
     return History([row["loss"] for row in rows], seconds, rows)
 
 
-def _terms(value: Any) -> Mapping[str, Tensor]:
-    """What a loss returned, by name; raise unless it is scalars, of which one is the loss."""
-    terms = value if isinstance(value, Mapping) else {"loss": value}
-    if "loss" not in terms:
-        raise ValueError(f'loss must return one term called "loss", got {list(terms)}')
+def _scalars(function: str, returned: Any, what: str, taken: Set[str]) -> Mapping[str, Any]:
+    """What a function returned, by name; raise unless it is scalars, by names that are free."""
+    terms = returned if isinstance(returned, Mapping) else {function: returned}
+    if names := sorted(taken & terms.keys()):
+        raise ValueError(f"{function} must not return {names}, which fit records; use other names")
+    kinds = Tensor if what == "tensor" else Real | Tensor
     for name, term in terms.items():
-        if not isinstance(term, Tensor) or term.ndim:
+        if not isinstance(term, kinds) or getattr(term, "ndim", 0):
             shape = f" of shape {tuple(term.shape)}" if isinstance(term, Tensor) else ""
             remedy = "; return terms.total" if hasattr(term, "total") else ""
             raise TypeError(
-                f"loss must return a scalar tensor, or a dict of them, got {name}: "
+                f"{function} must return a scalar {what}, or a dict of them, got {name}: "
                 f"{type(term).__name__}{shape}{remedy}"
             )
     return terms
 
 
 def _check_same(saved: Mapping[str, Any], wanted: Mapping[str, Any], path: Path) -> None:
-    values = {key: (saved.get(key), wanted.get(key)) for key in sorted({*saved, *wanted})}
+    values = {key: (saved.get(key), wanted.get(key)) for key in {**saved, **wanted}}
     different = [f"{key}: {a!r} there, {b!r} here" for key, (a, b) in values.items() if a != b]
     if different:
         raise CheckpointError(

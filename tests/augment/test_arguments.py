@@ -23,6 +23,7 @@ from equiform.augment import (
 )
 
 FLIP, IMAGES = HorizontalFlip(), torch.rand(4, 3, 8, 8)
+CROP, SIMCLR = RandomResizedCrop(8), simclr_augmentation(8)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,11 @@ def test_options_of_views_are_checked(call, error, match):
         (partial(FLIP.sample, 2.0), TypeError, "n must be an int"),
         (partial(FLIP.sample, 2, generator=0), TypeError, "generator must be a torch.Generator"),
         (partial(FLIP.apply, IMAGES, None), TypeError, "parameters must be those of augmentation"),
-        (partial(fixed, FLIP, IMAGES), TypeError, "parameters must be those of augmentation"),
+        (partial(fixed, FLIP, IMAGES), TypeError, r"parameters must be .* HorizontalFlip.*Tensor"),
+        (partial(fixed, FLIP, CROP.sample(1)), TypeError, "be .'Switch.*, got .'CropParameters"),
+        (partial(FLIP.apply, IMAGES, CROP.sample(4)), TypeError, "be .'Switch.* got .'CropPara"),
+        (partial(Compose(FLIP).apply, IMAGES, FLIP.sample(1)), TypeError, "be .'Composed.*'Switch"),
+        (partial(SIMCLR.apply, IMAGES, Compose(FLIP).sample(1)), TypeError, "'Blur.*'Composed"),
         (partial(fixed, HorizontalFlip, FLIP.sample(1)), TypeError, r"use HorizontalFlip\("),
         (partial(normalize, IMAGES, 0.5, 0.5), ValueError, "mean and positive std need three"),
         (partial(normalize, np.ones((1, 3, 2, 2)), 0.5, 0.5), TypeError, "images must be a tensor"),
@@ -107,3 +112,32 @@ def test_options_of_views_are_checked(call, error, match):
 def test_parameters_and_generators_are_checked(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+@pytest.mark.parametrize(
+    ("numpy", "python"),
+    [
+        (
+            RandomResizedCrop(np.int64(8), scale=np.array([0.25, 1]), ratio=[1, 2]),
+            RandomResizedCrop([8, 8], scale=(0.25, 1.0), ratio=(1.0, 2.0)),
+        ),
+        (ColorJitter(*map(np.float16, [0.5] * 5)), ColorJitter(*[0.5] * 5)),
+        (Solarize(np.float32(0.5), np.float32(0.5)), Solarize(0.5, 0.5)),
+        (GaussianBlur(np.int64(3), np.array([0.5, 2])), GaussianBlur(3, (0.5, 2.0))),
+        (HorizontalFlip(np.float32(0.5)), FLIP),
+    ],
+)
+def test_options_of_numpy_become_those_of_python(numpy, python):
+    kinds = {type(value) for value in vars(numpy).values()}
+    assert kinds <= {int, float, tuple, bool}
+    assert repr(numpy) == repr(python)
+    assert numpy(IMAGES).shape == IMAGES.shape
+
+
+def test_counts_of_numpy_are_taken():
+    one, two = np.int64(1), np.int64(2)
+    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    views = care_views(SIMCLR, IMAGES, two, generator=generators[0], rank=one, world_size=two)
+    expected = care_views(SIMCLR, IMAGES, 2, generator=generators[1], rank=1, world_size=2)
+    assert all(map(torch.equal, views, expected))
+    assert len(FLIP.sample(two).repeat(two)) == 4

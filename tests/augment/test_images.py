@@ -166,6 +166,9 @@ def test_indexing_repeating_and_pickling(augmentation):
     parameters = augmentation.sample(5, generator=generator())
     assert len(parameters) == 5
     assert len(parameters[-1]) == 1
+    for one in (np.int64(1), torch.tensor(1), -4):
+        for tensor, whole in zip(tensors(parameters[one]), tensors(parameters), strict=True):
+            assert torch.equal(tensor, whole[[1]])
     assert len(augmentation.sample(0)) == 0
     assert augmentation.apply(images(0), augmentation.sample(0)).shape[0] == 0
     for picked in (parameters[1:4:2], parameters[[1, 3]], parameters[torch.tensor([1, 3])]):
@@ -248,7 +251,9 @@ def test_errors():
         fixed(flip, parameters)
     with pytest.raises(ValueError, match=r"shape \(n, 3, H, W\), got \(3, 4, 4\)"):
         flip.apply(torch.zeros(3, 4, 4), parameters)
-    with pytest.raises(TypeError, match=r"uint8 or floating, got torch.int64; use images.float"):
+    with pytest.raises(
+        TypeError, match=r"uint8 or floating, got torch.int64; use images.to\(torch.uint8\)"
+    ):
         flip.apply(torch.zeros(3, 3, 4, 4, dtype=torch.int64), parameters)
     with pytest.raises(ValueError, match="at least one augmentation"):
         Compose()

@@ -4,6 +4,7 @@ import copy
 from collections import deque
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -44,6 +45,19 @@ def test_parameters_follow_the_formula_and_buffers_are_copied(momentum, dtype):
             assert b.data_ptr() != e.data_ptr()
         assert all(torch.equal(p, c) for p, c in zip(online.parameters(), current, strict=True))
         assert all(p.requires_grad for p in online.parameters())
+
+
+@pytest.mark.parametrize("own", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_each_encoder_keeps_its_own_precision(own, dtype):
+    online = nn.Linear(3, 2).to(dtype)
+    slow = MomentumEncoder(online, np.float32(0.5)).to(own)
+    before = slow.module.weight.double().clone()
+    move(online)
+    slow.update(online)
+    expected = (before + online.weight.detach()) / 2
+    eps = torch.finfo(own).eps  # one rounding of each of the two, and of the result
+    assert slow.module.weight.dtype == own
+    torch.testing.assert_close(slow.module.weight.double(), expected, rtol=2 * eps, atol=8 * eps)
 
 
 def test_no_gradient_flows_and_the_encoder_is_not_shared():

@@ -46,3 +46,23 @@ def test_whitening_checks_what_comes_in(
 ) -> None:
     with pytest.raises(error, match=match):
         Whitening(4)(z)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("buffers", [torch.float16, torch.float32, torch.float64])
+def test_any_precision_is_whitened_in_float32_or_better(
+    dtype: torch.dtype, buffers: torch.dtype, generator: torch.Generator
+) -> None:
+    z = torch.randn(64, 4, generator=generator).to(dtype)
+    layer, exact = Whitening(4).to(buffers), Whitening(4).double()
+    for _ in range(2):
+        # Under autocast too, which would take the covariance in bfloat16.
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            white = layer(z)
+        assert (white.dtype, layer.mean.dtype, layer.covariance.dtype) == (dtype, buffers, buffers)
+        # 64 terms a sum; the running statistics of eval mode are rounded as the buffers are.
+        eps = max(torch.finfo(t).eps for t in (dtype, *([] if layer.training else [buffers])))
+        expected = exact(z.double())
+        torch.testing.assert_close(white.double(), expected, rtol=64 * eps, atol=64 * eps)
+        layer.eval()
+        exact.eval()

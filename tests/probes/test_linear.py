@@ -1,5 +1,6 @@
 """Frozen features, and the linear probe against training by hand and against the optimum."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -169,3 +170,14 @@ def test_the_probe_checks_its_arguments(change, match):
     }
     with pytest.raises((TypeError, ValueError), match=match):
         linear_probe(**(arguments | change))
+
+
+def test_options_of_numpy_are_those_of_python(generator):
+    encoder, images = nn.Flatten().eval(), torch.rand(5, 3, 2, 2)
+    features = extract_features(encoder, images, preprocess, batch_size=np.int64(2))
+    torch.testing.assert_close(features, encoder(preprocess(images)))
+    sets = (*data(20, generator), *data(20, generator))
+    counts = {"epochs": 2, "batch_size": 8, "seed": 8}
+    expected = linear_probe(*sets, lr=0.5, milestones=[1], **counts)
+    counts = {name: np.int64(count) for name, count in counts.items()}
+    assert linear_probe(*sets, lr=np.float32(0.5), milestones=np.array([1]), **counts) == expected

@@ -18,6 +18,8 @@ def test_ridge_solves_its_normal_equations(generator: torch.Generator) -> None:
 def test_ridge_checks_its_arguments() -> None:
     with pytest.raises(ValueError, match=r"got \(3, 2\) and \(4, 1\)"):
         fit_ridge(torch.zeros(3, 2), torch.zeros(4, 1))
+    with pytest.raises(ValueError, match=r"targets must have .*; use targets\[:, None\] for one"):
+        fit_ridge(torch.zeros(3, 2), torch.zeros(3))
     z = torch.randn(3, 2)
     probe = fit_ridge(z, z)
     for bad in (z.cfloat(), z.numpy(), z.tolist(), z.long(), None):

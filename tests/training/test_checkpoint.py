@@ -1,6 +1,10 @@
+import hashlib
 import io
+from collections import Counter, OrderedDict, UserDict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -44,7 +48,11 @@ def test_a_plain_torch_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "run.pt", {"stream": io.BytesIO()})
+    buffer = io.BytesIO()
+    torch.save({"path": Path("x")}, buffer)
+    content = buffer.getvalue()
+    content = b"equiform checkpoint 1\n" + hashlib.sha256(content).digest() + content
+    (tmp_path / "run.pt").write_bytes(content)
     with pytest.raises(CheckpointError, match="plain data"):
         load_checkpoint(tmp_path / "run.pt")
 
@@ -58,3 +66,40 @@ def test_a_failed_save_keeps_the_old_one(path: Path, monkeypatch: pytest.MonkeyP
         save_checkpoint(path, {"name": "new"})
     assert load_checkpoint(path)["name"] == "care"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (np.str_("a"), "a"),
+        ([(np.float64(0.5), None)], [(0.5, None)]),
+        ({np.int64(3): {np.int64(1)}}, {3: {1}}),
+        (UserDict(a=b"c"), {"a": b"c"}),
+        (Counter([np.int64(2)] * 2), Counter({2: 2})),
+        (OrderedDict(a=torch.float16), OrderedDict(a=torch.float16)),
+    ],
+)
+def test_what_is_as_good_as_plain_data_is_made_so(tmp_path: Path, given: Any, read: Any) -> None:
+    save_checkpoint(tmp_path / "run.pt", {"state": given})
+    state = load_checkpoint(tmp_path / "run.pt")["state"]
+    assert state == read
+    assert type(state) is type(read)
+
+
+def test_a_module_keeps_the_versions_of_its_parts(tmp_path: Path) -> None:
+    state = torch.nn.BatchNorm1d(2).state_dict()
+    save_checkpoint(tmp_path / "run.pt", {"module": state})
+    assert load_checkpoint(tmp_path / "run.pt")["module"]._metadata == state._metadata  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    "value", [Path("x"), np.ones(2), np.longdouble(1), io.BytesIO(), frozenset([1]), range(2)]
+)
+def test_what_could_not_be_read_back_is_refused_by_its_key(path: Path, value: Any) -> None:
+    with pytest.raises(TypeError, match=r"^state\['a'\]\[1\]\['b'\] must be plain data, got"):
+        save_checkpoint(path, {"a": [0, {"b": value}]})
+    assert load_checkpoint(path)["name"] == "care"

@@ -1,15 +1,16 @@
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from equiform import InfoNCELoss
-from equiform.losses import CARETerms
 from equiform.nn import Whitening
 from equiform.training import CheckpointError, fit, loop
 
@@ -81,49 +82,41 @@ def constant(value: float) -> Callable[[Tensor], Tensor]:
     return lambda _: value * weight
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"epochs": 0}, "epochs must be at least 1, got epochs=0"),
-        ({"epochs": 1, "accumulate": 0}, "accumulate must be at least 1, got accumulate=0"),
-        ({"epochs": 1, "resume": True}, "needs checkpoint=PATH"),
-        ({"epochs": 1, "batches": []}, "batches is empty"),
-        ({"optimizer": None}, "optimizer must be a torch Optimizer, got None"),
-        ({"optimizer": torch.optim.SGD}, "optimizer must be a torch Optimizer, got <class"),
-        ({"scheduler": 5}, "scheduler must be a torch LRScheduler, got 5"),
-        ({"loss": None}, "loss must be a function of a batch, got None"),
-        ({"loss": InfoNCELoss}, r"loss must be a function .*; use InfoNCELoss\(\)"),
-        ({"resume": "no"}, "resume must be True or False"),
-        ({"unit_size": 2.5}, "unit_size must be an int"),
-    ],
-)
-def test_arguments_are_checked(options: dict[str, Any], message: str) -> None:
+def test_a_run_with_numbers_of_numpy_can_be_resumed(tmp_path: Path) -> None:
+    def run(epochs: int, **options: Any) -> list[float]:
+        torch.manual_seed(0)
+        module = nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(module.parameters(), lr=np.logspace(-2, -1, 2)[0])
+        return fit(
+            module,
+            lambda x: module(x).square().mean(),
+            [torch.ones(2, 1)],
+            optimizer,
+            epochs=np.int64(epochs),  # pyright: ignore[reportArgumentType]
+            accumulate=np.int64(1),  # pyright: ignore[reportArgumentType]
+            scheduler=torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: np.exp(-t)),
+            measure=lambda _: {"knn": np.float64(0.5)},
+            configuration={"lr": np.float32(0.1), 3: (np.int64(2), None)},
+            checkpoint=tmp_path / "run.pt",
+            **options,
+        ).losses
+
+    whole = run(3)
+    assert run(2) == whole[:2]
+    assert run(3, resume=True) == whole
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_run_with_a_scheduler_is_not_resumed_without_nor_the_reverse(
+    tmp_path: Path, first: bool
+) -> None:
     module = nn.Linear(1, 1)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    given = {"module": module, "loss": constant(1.0), "batches": [0], "optimizer": optimizer}
-    with pytest.raises((TypeError, ValueError), match=message):
-        fit(**(given | {"epochs": 1} | options))
-
-
-ONE = torch.ones((), requires_grad=True)
-
-
-@pytest.mark.parametrize(
-    ("value", "error", "message"),
-    [
-        (CARETerms(ONE, ONE, ONE), TypeError, r"loss: CARETerms; return terms\.total"),
-        ({"loss": CARETerms(ONE, ONE, ONE)}, TypeError, r"loss: CARETerms; return terms\.total"),
-        ({"total": ONE}, ValueError, r"one term called \"loss\", got \['total'\]"),
-        ({"loss": ONE, "equi": 1.0}, TypeError, "got equi: float"),
-        (None, TypeError, "got loss: NoneType"),
-        (ONE.expand(3), TypeError, r"got loss: Tensor of shape \(3,\)"),
-    ],
-)
-def test_what_a_loss_returns_is_checked(value: Any, error: type[Exception], message: str) -> None:
-    module = nn.Linear(1, 1)
-    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    with pytest.raises(error, match=message):
-        fit(module, lambda _: value, [0], optimizer, epochs=1)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer)
+    run = partial(fit, module, constant(1.0), [0], optimizer, checkpoint=tmp_path / "run.pt")
+    run(epochs=1, scheduler=scheduler if first else None)
+    with pytest.raises(CheckpointError, match=r"run\.pt holds .*'scheduler'"):
+        run(epochs=2, scheduler=None if first else scheduler, resume=True)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
