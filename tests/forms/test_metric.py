@@ -271,5 +271,5 @@ def test_orthogonal_sums_check_their_parts():
 
     with pytest.raises(TypeError, match=r"\(form, int\) parts"):
         OrthogonalSum([(EuclideanForm(), 2.0)])
-    with pytest.raises(TypeError, match="p must be an int, got 1.5"):
+    with pytest.raises(TypeError, match=r"p must be an int, got 1\.5"):
         IndefiniteForm(1.5, 2)
