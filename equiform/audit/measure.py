@@ -101,7 +101,7 @@ def report(
             + (" without any" if isinstance(transformations, Mapping) else "")
         )
     functions = {f"transformations[{name!r}]": f for name, f in transformations.items()}
-    functions |= {"encoder": encoder} | ({"collate": collate} if collate else {})
+    functions |= {"encoder": encoder} | ({} if collate is None else {"collate": collate})
     for name, function in functions.items():
         check_callable(name, function, "a function of a batch, or a module")
     check_flag("composition", composition)
@@ -208,8 +208,8 @@ def _composition_defect(
 
     It is of the very T that are reported; :func:`equiform.functional.composition_defect` fits all
     of them in the frame h, which for a compact group is the same. Lengths are those of the form's
-    coordinates. ``moment`` is of F, ``composed``
-    and ``direct`` are :math:`T_aT_a` and :math:`T_{aa}`, all of shape ``(d, d)``.
+    coordinates. ``moment`` is of F, ``composed`` and ``direct`` are :math:`T_aT_a` and
+    :math:`T_{aa}`, all of shape ``(d, d)``.
     """
     h = group.balance(moment)
     parts = group.form.coordinates(torch.stack([(composed - direct).mT @ h, h]))

@@ -85,8 +85,8 @@ class Report:
         dim: d, the dimension of the embeddings.
         num_fit: number of points that T was fitted to.
         num_held_out: number of points measured on.
-        effective_rank: of the embeddings f(x), from 1 to d.
-        spectrum: shares of their second moment along its eigenvectors, descending.
+        effective_rank: of the embeddings f(x) in the form's coordinates, from 1 to d.
+        spectrum: shares of their second moment there along its eigenvectors, descending.
         warnings: what makes the numbers less than they seem, in sentences.
         seed: drew the split.
     """

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiform._points import squared_modulus
 from equiform.forms import BilinearForm, EuclideanForm, HermitianForm, sigma
 from equiform.groups import DependencyMismatch, IsometryGroup, Moments
 from equiform.groups._arguments import check_matrix, check_pairs
@@ -144,7 +145,7 @@ class FiniteGroup(IsometryGroup):
         for g, block in zip(self.factors, self.blocks, strict=True):
             b, a = source[..., block], target[..., block]
             missed = a[..., None, :] - torch.einsum("kij,...j->...ki", g.to(b), b)
-            misfits.append((missed * missed.conj()).real.sum(-1))
+            misfits.append(squared_modulus(missed).sum(-1))
         return misfits
 
     def _extend(self, source: Tensor, target: Tensor, rtol: Tensor) -> Tensor:

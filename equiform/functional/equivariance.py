@@ -88,11 +88,10 @@ def pairwise_equivariance(
     if manifold is not None or not isinstance(form, Form):
         form = form_of(form, manifold)
     options = num_chunks, normalization, center, link, reduction, backend, orientation
+    # No graph looks into a cache.
+    check = check_options if torch.compiler.is_compiling() else _check_options_once
     try:
-        if torch.compiler.is_compiling():  # no graph looks into a cache
-            check_options(*options, gather_distributed)
-        else:
-            _check_options_once(*options, gather_distributed)
+        check(*options, gather_distributed)
     except TypeError:  # of the cache too, which an option that has no hash does not get into
         check_options(*options, gather_distributed)
     if link != "product" or orientation:

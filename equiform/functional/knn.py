@@ -82,8 +82,7 @@ def knn_accuracy(
     Source: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination",
     CVPR 2018, 3.4, with τ = 0.07.
     """
-    check_labels("kNN", test_features, test_labels, "test_")
-    hits = knn_hits(features, labels, test_features, test_labels, k, temperature)
+    hits = knn_hits(features, labels, test_features, test_labels, k, temperature, "test_")
     return hits.to(real_dtype(features, test_features)).mean()
 
 
@@ -103,12 +102,21 @@ def _unit(x: Tensor) -> Tensor:
 
 
 def knn_hits(
-    features: Tensor, labels: Tensor, asked: Tensor, truth: Tensor, k: int, temperature: float
+    features: Tensor,
+    labels: Tensor,
+    asked: Tensor,
+    truth: Tensor,
+    k: int,
+    temperature: float,
+    part: str = "",
 ) -> Tensor:
-    """Whether each test embedding is classified right, ``(n,)``; see :func:`knn_accuracy`."""
+    """Whether each test embedding is classified right, ``(n,)``; see :func:`knn_accuracy`.
+
+    Errors name what is asked after its part of the data, as :func:`check_labels` does.
+    """
     check_number("temperature", temperature, positive=True)
     check_labels("kNN", features, labels)
-    check_labels("kNN", asked, truth)
+    check_labels("kNN", asked, truth, part)
     similarity, index = _nearest(asked, features, k)
     # Against the closest, whose weight is then 1: the exponentials of a small τ do not overflow.
     # In float64, so that on a GPU the order of the sums, which varies, as good as never decides.

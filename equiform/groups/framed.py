@@ -113,7 +113,10 @@ class GroupOfParts(IsometryGroup):
         return self._assemble(blocks)
 
     def _fit(self, moments: Moments, tau: Tensor | None, rounding: Rounding) -> Fit:
-        """Part by part: the misfit in the coordinates is the sum of the parts' own."""
+        """Part by part, each with the rounding that its frame makes of that of the points.
+
+        The misfit in the coordinates is the sum of the parts' own.
+        """
         fits = []
         for part in self._parts:
             v = part.on(moments.source).into

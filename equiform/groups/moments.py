@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from equiform._points import at_least, check_points, check_weights
+from equiform._points import at_least, check_points, check_weights, squared_modulus
 from equiform.forms import sigma
 
 
@@ -147,7 +147,7 @@ class Rounding(NamedTuple):
     def in_frame(cls, v: Tensor, moments: Moments, own: Moments) -> Rounding:
         """Of coordinates V x, of moments ``own``: at least that of x, however small V x is."""
         condition = float(torch.linalg.cond(v))
-        spread, rtol = v.abs().square(), _rtol(moments) / condition**2
+        spread, rtol = squared_modulus(v), _rtol(moments) / condition**2
         given = (m.detach().diagonal(dim1=-2, dim2=-1) for m in (moments.source, moments.target))
         least = [rtol * (spread @ x.real[..., None]).amax((-2, -1)) for x in given]
         return cls(*map(torch.maximum, least, cls.of(own, condition)))

@@ -36,11 +36,10 @@ class KNNAccuracy(EmbeddingMetric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_number("temperature", temperature, positive=True)
+        self.temperature = check_number("temperature", temperature, positive=True)
         check_labels("kNN", features, labels)
         check_k(k, features)
         self.k = k
-        self.temperature = temperature
         self.register_buffer("features", features.detach(), persistent=False)
         self.register_buffer("labels", labels, persistent=False)
 

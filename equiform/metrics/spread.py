@@ -47,9 +47,8 @@ class Uniformity(PairMetric):
         self, temperature: float = 1.0, *, manifold: SupportsSimilarity | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        check_number("temperature", temperature, positive=True)
+        self.temperature = check_number("temperature", temperature, positive=True)
         check_manifold(manifold, "similarity")
-        self.temperature = temperature
         self.manifold = manifold
 
     def measure(self, source: Tensor, target: Tensor) -> tuple[Tensor, float]:

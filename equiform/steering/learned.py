@@ -51,13 +51,11 @@ class LearnedIsometry(nn.Module):
     ) -> None:
         super().__init__()
         check_group(group)
-        check_count("num_parameters", num_parameters)
-        check_count("num_factors", num_factors)
+        self.num_parameters = num_parameters = check_count("num_parameters", num_parameters)
+        self.num_factors = num_factors = check_count("num_factors", num_factors)
         if network is not None:
             check_callable("network", network, f"a module such as nn.Linear({num_parameters}, ...)")
         self.group = group
-        self.num_parameters = num_parameters
-        self.num_factors = num_factors
         self._num_coordinates = num_factors * len(group.algebra_basis())
         if network is None:
             network = _LinearGenerators(num_parameters, self._num_coordinates)

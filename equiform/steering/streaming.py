@@ -41,11 +41,10 @@ class StreamingIsometry(nn.Module):
     def __init__(self, group: IsometryGroup, *, decay: float = 1.0) -> None:
         super().__init__()
         check_group(group)
-        check_number("decay", decay, positive=True)
+        self.decay = check_number("decay", decay, positive=True)
         if decay > 1:
             raise ValueError(f"decay must be in (0, 1], got {decay}")
         self.group = group
-        self.decay = decay
         self._moments: dict[str, Moments] = {}
         # Empty: it only remembers where the module was moved.
         self.register_buffer("_device", torch.empty(0), persistent=False)

@@ -109,7 +109,8 @@ def test_extreme_reports_have_a_page():
     for data in (torch.zeros(4, 1), torch.ones(30, 70), 1e30 * torch.randn(30, 3).double()):
         names = {f"{'long ' * 20}{i}": lambda x: -x for i in range(12)}
         extreme = report(lambda x: x, data, names)
-        Page(page(extreme, draw(extreme)))
+        parsed = Page(page(extreme, draw(extreme)))
+        assert all(name in " ".join(parsed.words) for name in names)
 
 
 def test_saved_numbers_are_those_of_the_report(measured, tmp_path):

@@ -63,7 +63,8 @@ def gram_difference(
         embeddings of norm up to 1e4 stay far from overflow in float32.
 
     Raises:
-        ValueError: shapes differ, ``backend`` is unknown or cannot do what is asked.
+        ValueError: shapes differ, a weight is negative, ``backend`` is unknown or cannot do what is
+            asked.
         TypeError: the form is none or cannot take the dtype, a flag is not True or False, or
             weights or mask are no tensors of theirs.
     """
