@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from equiform._options import check_choice, check_count
+from equiform._precision import full_precision
 from equiform.experimental.finite import FiniteGroup
-from equiform.functional._views import full_precision, two_views
+from equiform.functional._views import two_views
 from equiform.functional.equivariance import Reduction, reduce_chunks, split_chunks
 
 #: Most numbers of pairs times elements that are held at once.

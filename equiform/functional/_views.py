@@ -1,33 +1,11 @@
-"""What losses of two views share: their shapes, and the precision that they run in."""
+"""What losses of two views share: their shapes."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 from equiform._points import at_least, check_points
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def full_precision(loss: Callable[P, R]) -> Callable[P, R]:
-    """Leave autocast: half precision has too few digits for differences of products."""
-
-    @wraps(loss)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-        given = (*args, *kwargs.values())
-        device = next((z.device.type for z in given if isinstance(z, Tensor)), "cpu")
-        if not torch.is_autocast_enabled(device):
-            return loss(*args, **kwargs)
-        with torch.autocast(device, enabled=False):
-            return loss(*args, **kwargs)
-
-    return wrapper
 
 
 def two_views(z1: Tensor, z2: Tensor, *, real: bool = False) -> tuple[Tensor, Tensor]:

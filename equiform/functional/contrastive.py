@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from equiform._options import check_number
+from equiform._precision import full_precision
 from equiform.functional._arguments import SupportsDistance, SupportsSimilarity, check_manifold
-from equiform.functional._views import full_precision, two_views
+from equiform.functional._views import two_views
 from equiform.ops import log_partition
 from equiform.ops.distributed import gather_rows
 from equiform.ops.info_nce import Backend

@@ -8,8 +8,8 @@ from torch.nn.functional import logsigmoid
 
 from equiform._options import check_number
 from equiform._points import at_least, check_points
+from equiform._precision import full_precision
 from equiform.functional._arguments import SupportsSimilarity, check_manifold
-from equiform.functional._views import full_precision
 
 
 @full_precision

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_flag
-from equiform.functional._views import full_precision, two_views
+from equiform._precision import full_precision
+from equiform.functional._views import two_views
 from equiform.groups import Moments
 from equiform.groups.moments import trace
 from equiform.ops.distributed import sum_over_ranks
