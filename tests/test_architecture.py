@@ -31,7 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "probes": {"forms", "functional", "ops"},
     "training": {"functional", "ops"},
 }
-LEAVES = {"_extras", "_files", "_options", "_points", "_record", "__version__"}
+LEAVES = {"_extras", "_files", "_options", "_points", "_precision", "_record", "__version__"}
 EXTRAS = [
     "triton",
     "torch_geometric",
