@@ -244,6 +244,20 @@ def test_the_gauge_is_right_in_single_precision(sigma, exclude_diagonal, dtype):
     assert max(errors[1:]) <= (5e-3 if dtype == torch.float32 else 1e-9)
 
 
+def test_the_gauge_takes_a_factorisation_that_is_not_orthogonal_to_the_last_digit(monkeypatch):
+    svd = torch.linalg.svd
+
+    def rough(m):
+        u, s, vh = svd(m)
+        return u + 1e-9 * torch.randn_like(u), s, vh
+
+    a, b = torch.randn(2, 3, 40, 6, dtype=torch.float64)
+    want = gram_difference(a, b, EuclideanForm(), backend="reference")
+    monkeypatch.setattr(torch.linalg, "svd", rough)
+    got = gram_difference(a, b, EuclideanForm(), backend="gauge")
+    torch.testing.assert_close(got, want, rtol=1e-13, atol=0)
+
+
 def test_the_gauge_is_for_the_euclidean_form():
     a = torch.randn(5, 4)
     with pytest.raises(ValueError, match="Euclidean"):

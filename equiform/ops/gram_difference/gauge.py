@@ -27,9 +27,11 @@ def gauge(problem: Problem) -> Solution:
     if j.index is not None or j.sign is not None:
         raise ValueError("backend='gauge' needs the Euclidean form; use 'moments' for any other")
     # Aligning need not be exact, since what it leaves is part of D, but R must be orthogonal to the
-    # last digit: the d×d factorisation is worth float64.
+    # last digit: the d×d factorisation is worth float64, and a step of Newton's, since the Jacobi
+    # sweeps that a GPU factorises with stop some digits earlier.
     u, _, vh = torch.linalg.svd(torch.bmm(a.mT, b).double())
-    rotation = (u @ vh).to(a.dtype)
+    rotation = u @ vh
+    rotation = (1.5 * rotation - 0.5 * rotation @ (rotation.mT @ rotation)).to(a.dtype)
     aligned = torch.bmm(a, rotation)
     d, s = aligned - b, aligned + b
     dd, ss, ds = torch.bmm(d.mT, d), torch.bmm(s.mT, s), torch.bmm(d.mT, s)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from equiform.ops._triton import triton_runs
 from equiform.ops.gram_difference.problem import Problem, Solution
 
-#: Rows that are widened to float64 at a time.
-BLOCK_ROWS = 2048
+#: Rows that are widened to float64 at a time: what stays in the cache of a CPU. A GPU wants few
+#: large products, of no more numbers than these.
+BLOCK_ROWS, BLOCK_NUMBERS = 2048, 2**24
+#: Largest d for which the split-K kernel beats BLAS on a GPU.
+KERNEL_WIDEST = 128
 
 
 def moments(problem: Problem, total: Callable[[Tensor], Tensor] | None = None) -> Solution:
@@ -50,12 +55,23 @@ def moments(problem: Problem, total: Callable[[Tensor], Tensor] | None = None) -
 
 def second_moments(a: Tensor, b: Tensor) -> Tensor:
     """M = [A, B]^t [A, B] in float64, ``(c, n, d), (c, n, d) -> (c, 2d, 2d)``."""
+    if a.shape[-1] <= KERNEL_WIDEST and triton_runs(a.device):
+        kernel = importlib.import_module("equiform.ops.gram_difference.triton.moments")
+        return kernel.moments(a, b)
+    return blocked_moments(a, b)
+
+
+def blocked_moments(a: Tensor, b: Tensor) -> Tensor:
+    """:func:`second_moments` by BLAS."""
     c, n, d = a.shape
     m = a.new_zeros(c, 2 * d, 2 * d, dtype=torch.float64)
+    step = BLOCK_ROWS
+    if a.is_cuda:
+        step = max(step, BLOCK_NUMBERS // (2 * c * d))
     # Of the symmetric M the blocks above the diagonal, each half of A^t A and B^t B on its own.
     cuts = [0, d // 2, d, d + d // 2, 2 * d]
-    for start in range(0, n, BLOCK_ROWS):
-        rows = slice(start, start + BLOCK_ROWS)
+    for start in range(0, n, step):
+        rows = slice(start, start + step)
         z = torch.cat([a[:, rows], b[:, rows]], dim=-1).double()
         for low, high in itertools.pairwise(cuts):
             m[:, low:high, low:].baddbmm_(z[..., low:high].mT, z[..., low:])

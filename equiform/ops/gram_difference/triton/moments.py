@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from equiform.ops.gram_difference.triton.config import MomentsConfig
+from equiform.ops.gram_difference.triton.config import LAUNCH, MomentsConfig
 from equiform.ops.gram_difference.triton.launch import ceil_div, launch
 from equiform.ops.gram_difference.triton.tiles import accumulate_dot, load_tile, unordered_pair
 
@@ -82,18 +82,21 @@ def _reduce_kernel(workspace, moments, d, splits, SIDE: tl.constexpr, POINTS: tl
     tl.store(moments + columns * 2 * d + rows, total, mask=inside & (i != j))
 
 
-def moments(a: Tensor, b: Tensor, *, config: MomentsConfig, splits: int | None = None) -> Tensor:
+def moments(
+    a: Tensor, b: Tensor, *, config: MomentsConfig | None = None, splits: int | None = None
+) -> Tensor:
     r"""The moments :math:`[A, B]^t [A, B]` of each chunk.
 
     Args:
         a, b: shape ``(c, n, d)``, float32 or float64, any strides.
-        config: launch parameters.
+        config: launch parameters; those of the device where None.
         splits: ranges of points that are added up apart; chosen by the shapes where None.
 
     Returns:
         Shape ``(c, 2d, 2d)``, in float64 throughout, symmetric off the squares on its diagonal.
     """
     c, n, d = a.shape
+    config = config or LAUNCH.configs_for(a).moments
     side = config.side
     blocks = ceil_div(2 * d, side)
     squares = blocks * (blocks + 1) // 2
