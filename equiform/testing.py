@@ -13,7 +13,10 @@ import torch
 from torch import Tensor
 
 from equiform._extras import require
+from equiform._options import check_count, check_number
+from equiform._points import at_least, check_points
 from equiform.forms import BilinearForm, Form
+from equiform.forms._base import check_form
 from equiform.groups import IsometryGroup
 
 require("hypothesis", extra="test")
@@ -26,7 +29,7 @@ _entries = st.floats(-4, 4, width=32, allow_nan=False, allow_subnormal=False)
 
 def matrices(n: int, d: int, *, sesquilinear: bool = False) -> st.SearchStrategy[Tensor]:
     """Matrices of shape ``(n, d)`` in float64, or complex128 where ``sesquilinear``."""
-    shape = (n, d, 2 if sesquilinear else 1)
+    shape = (check_count("n", n, least=0), check_count("d", d), 2 if sesquilinear else 1)
     # Without a fill every entry is drawn, instead of most being copies of one value.
     drawn = hnp.arrays(np.float32, shape, elements=_entries, fill=st.nothing())
     tensors = drawn.map(lambda array: torch.from_numpy(array).double())
@@ -51,6 +54,10 @@ def group_elements(
     draw: st.DrawFn, group: IsometryGroup, rapidities: tuple[float, ...] = (0.0, 0.5, 2.0, 4.0)
 ) -> Tensor:
     """Elements of ``group`` in double precision, from every component and several rapidities."""
+    if not isinstance(group, IsometryGroup):
+        raise TypeError(
+            f"group must be an isometry group, got {group!r}; use form.isometry_group(d)"
+        )
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**32 - 1)))
     dtype = torch.complex128 if group.form.sesquilinear else torch.float64
     rapidity = draw(st.sampled_from(rapidities))
@@ -64,7 +71,8 @@ def point_sets(draw: st.DrawFn, form: Form, d: int) -> Tensor:
     Generic, of low rank, with repeated points, zero, and for a single form with a radical: a span
     that holds null directions orthogonal to all of it, up to the Witt index.
     """
-    n = draw(st.integers(1, 3 * d + 1))
+    check_form(form)
+    n = draw(st.integers(1, 3 * check_count("d", d) + 1))
     kind = draw(st.sampled_from(["generic", "rank", "repeated", "zero", "radical"]))
     if kind == "rank":
         r = draw(st.integers(1, d))
@@ -97,12 +105,27 @@ def assert_equivariant(
     Args:
         function, transform: f, from inputs x to embeddings ``(n, d)``, and a, on inputs.
         matrix: T, acting on columns, shape ``(d, d)``.
-        rtol: relative tolerance; 100 d times the machine epsilon of the embeddings unless given.
+        rtol: relative tolerance; unless given, 100 d times the machine epsilon of the embeddings or
+            of T, whichever is coarser.
+
+    Raises:
+        AssertionError: they differ by more, or embeddings are not finite.
+        TypeError, ValueError: the functions give no embeddings of one shape, or T does not fit.
     """
+    for name, given in (("function", function), ("transform", transform)):
+        if not callable(given):
+            raise TypeError(f"{name} must be a function, got {type(given).__name__}")
     before, after = function(x), function(transform(x))
-    if rtol is None:
-        rtol = 100 * before.shape[-1] * torch.finfo(before.dtype).eps
-    error = torch.linalg.matrix_norm(after - before @ matrix.mT)
-    bound = rtol * torch.linalg.matrix_norm(matrix, 2) * torch.linalg.matrix_norm(before)
-    if not error <= bound:
+    embeddings = {"function(x)": before, "function(transform(x))": after}
+    check_points("(n, d)", real=False, finite=False, empty=False, **embeddings)
+    check_points("(..., d, d)", finite=True, matrix=matrix)
+    d = before.shape[-1]
+    if matrix.shape != (d, d):
+        raise ValueError(f"matrix must have shape ({d}, {d}), got {tuple(matrix.shape)}")
+    eps = max(torch.finfo(z.dtype).eps for z in (before, after, matrix))
+    rtol = 100 * d * eps if rtol is None else check_number("rtol", rtol)
+    b, a, t = at_least(torch.float64, before, after, matrix)
+    error = torch.linalg.matrix_norm(a - b @ t.mT)
+    bound = rtol * torch.linalg.matrix_norm(t, 2) * torch.linalg.matrix_norm(b)
+    if not (error <= bound and bound.isfinite()):
         raise AssertionError(f"f(a(x)) and T f(x) differ by {error:.3g}, allowed {bound:.3g}")

@@ -38,14 +38,22 @@ class Batches:
             batch_size = check_count("batch_size", batch_size)
         except ValueError as error:
             raise ReportError(str(error)) from None
+        try:
+            device = None if device is None else torch.device(device)
+        except (RuntimeError, TypeError):
+            raise ReportError(
+                f"device must be a device such as 'cpu' or 'cuda', got {device!r}"
+            ) from None
         if isinstance(data, DataLoader):
             if collate is None and data.collate_fn is not default_collate:
                 collate = data.collate_fn
             data = data.dataset
-        if isinstance(data, str) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+        scalar = isinstance(data, Tensor) and data.ndim == 0
+        indexed = hasattr(data, "__len__") and hasattr(data, "__getitem__")
+        if scalar or isinstance(data, str) or not indexed:
             raise ReportError(
                 "data must be a tensor, a map-style dataset (with __len__ and __getitem__) or a "
-                f"DataLoader of one, got {type(data).__name__}"
+                f"DataLoader of one, got {'a scalar' if scalar else type(data).__name__}"
             )
         if len(data) < 4:
             raise ReportError(f"data must hold at least 4 items, 2 in each half, got {len(data)}")

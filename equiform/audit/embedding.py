@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from equiform.audit.batches import ReportError
 from equiform.manifolds._base import EmbeddingManifold
 
+#: Largest entries of embeddings, of which squares are summed, lie between this and its inverse.
+LARGEST = 1e140
 #: Relative difference above which two results are not those of one deterministic function. Rounding
 #: on a GPU whose sums run in no fixed order stays below; a random transformation does not.
 SAME = 1e-5
@@ -32,11 +34,11 @@ class Embedding:
 
         Raises:
             ReportError: the encoder's output is no finite ``(n, d)`` tensor of floating-point
-                numbers.
+                numbers, or squares of its entries overflow or vanish.
         """
         z = self.encoder(batch)
         problem = None
-        if not isinstance(z, Tensor) or z.ndim != 2:
+        if not isinstance(z, Tensor) or z.ndim != 2 or not z.shape[1]:
             got = f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__
             problem = (
                 f"the encoder must return a tensor (n, d), got {got}; flatten or pool its output, "
@@ -46,12 +48,20 @@ class Embedding:
             problem = f"the encoder must return floating-point numbers, got {z.dtype}"
         elif not z.isfinite().all():
             problem = "the encoder returned embeddings that are not finite"
+        else:
+            self.eps = torch.finfo(z.dtype).eps
+            z = z.detach().to(torch.promote_types(z.dtype, torch.float64))
+            z = z if self.manifold is None else self.manifold.project(z)
+            size = z.abs().max().item() if len(z) else 0.0
+            if size != 0 and not 1 / LARGEST <= size <= LARGEST:
+                problem = (
+                    f"the encoder returned embeddings up to {size:.3g}, whose squares overflow or "
+                    "vanish in double precision; scale them, which changes no verdict"
+                )
         if problem is not None:
             where = "" if transformation is None else f"transformation {transformation!r}: "
             raise ReportError(where + problem)
-        self.eps = torch.finfo(z.dtype).eps
-        z = z.detach().to(torch.promote_types(z.dtype, torch.float64))
-        return z if self.manifold is None else self.manifold.project(z)
+        return z
 
 
 @contextmanager
@@ -108,5 +118,5 @@ def _differ(x: Tensor, y: Tensor) -> bool:
         return True
     work = torch.promote_types(x.dtype, torch.float64)
     x, y = x.to(work), y.to(work)
-    scale = x.abs().nan_to_num().amax().item() if x.numel() else 0.0
+    scale = x.where(x.isfinite(), 0).abs().amax().item() if x.numel() else 0.0
     return not torch.allclose(x, y, rtol=0, atol=SAME * scale, equal_nan=True)

@@ -104,7 +104,11 @@ def report(
     functions |= {"encoder": encoder} | ({} if collate is None else {"collate": collate})
     for name, function in functions.items():
         check_callable(name, function, "a function of a batch, or a module")
+    for name in transformations:
+        if not isinstance(name, str):
+            raise ReportError(f"transformations must have strings as names, got {name!r}")
     check_flag("composition", composition)
+    check_flag("progress", progress)
     seed = check_count("seed", seed, least=0)
     _check_geometry(group, form, manifold)
     if out is not None:
@@ -164,7 +168,7 @@ def _check_geometry(
 def _make_folder(out: str | os.PathLike[str]) -> None:
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, TypeError) as error:
         raise ReportError(f"out={str(out)!r} cannot be a folder: {error}") from error
 
 
@@ -213,7 +217,7 @@ def _composition_defect(
     """
     h = group.balance(moment)
     parts = group.form.coordinates(torch.stack([(composed - direct).mT @ h, h]))
-    return root_ratio(trace(sigma(parts) @ moment @ parts)).item()
+    return root_ratio(trace(sigma(parts) @ moment @ parts).clamp_min(0)).item()
 
 
 def _warnings(num_fit: int, form: Form, second_moment: Tensor, rank: float) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from equiform._extras import require
-from equiform.audit.batches import Batches
+from equiform.audit.batches import Batches, ReportError
 from equiform.audit.embedding import Embedding, check_transformation
 from equiform.audit.statistics import HeldOutStatistics
 from equiform.functional.bootstrap import NUM_REPLICATES
@@ -31,10 +31,16 @@ class Passes:
 
     def start(self) -> Moments:
         """Check all on a first batch; moments of no points, of the embeddings' d and dtype."""
-        batch = self.batches.load(self.batches.fit[: self.batches.batch_size])
+        first = self.batches.fit[: self.batches.batch_size]
+        batch = self.batches.load(first)
         for name, transformation in self.transformations.items():
             check_transformation(name, transformation, batch, self.embed)
         z = self.embed(batch)
+        if len(z) != len(first):
+            raise ReportError(
+                f"the encoder must return one embedding an item, got {len(z)} for {len(first)} "
+                "items; pool over what an item is made of"
+            )
         return Moments.zeros(d=z.shape[1], dtype=z.dtype, device=z.device, eps=self.embed.eps)
 
     def fit(self, empty: Moments, *, composition: bool) -> dict[str, list[Moments]]:

@@ -52,15 +52,15 @@ class HeldOutStatistics:
     def interval(self) -> tuple[float, float]:
         """95% interval of W_f of T over the points, T held fixed."""
         # A replicate that drew no point says nothing; with 2 points one in seven does not.
-        drawn = self._replicates[:, 1:] > 0
-        replicates = torch.where(drawn, self._replicates, self._sums[0])
+        empty = self._replicates[:, 1:] == 0
+        replicates = torch.where(empty, self._sums[0], self._replicates)
         low, high = percentile_interval(root_ratio(replicates), 0.95)
         return low.item(), high.item()
 
     def _displacement(self) -> float | None:
         n, energy = self.moments.weight, self._energy
         scatter = energy - squared_modulus(self._total).sum() / n
-        if not scatter > 1e3 * torch.finfo(torch.float64).eps * energy:  # mere rounding
+        if scatter <= 1e3 * torch.finfo(torch.float64).eps * energy:  # mere rounding
             return None
         # The mean of |f(x) - f(x')|² over pairs of two points is 2 scatter / (n - 1).
         return (self._sums[2, 0] * (n - 1) / (2 * n * scatter)).sqrt().item()

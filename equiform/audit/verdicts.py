@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 #: Displacement below which a transformation counts as ignored: it moves an embedding by less than a
@@ -36,7 +37,15 @@ class Verdict(StrEnum):
 def judge(
     error: float, *, null: float, invariance_error: float, displacement: float | None
 ) -> Verdict:
-    """The verdict on one transformation, from its numbers as in :class:`equiform.audit.Row`."""
+    """The verdict on one transformation, from its numbers as in :class:`equiform.audit.Row`.
+
+    Raises:
+        ValueError: a number is NaN, of which there is nothing to say.
+    """
+    numbers = {"error": error, "null": null, "invariance_error": invariance_error}
+    for name, value in (numbers | {"displacement": displacement}).items():
+        if value is not None and math.isnan(value):
+            raise ValueError(f"{name} must be a number, got NaN; embeddings must be finite")
     if displacement is None:
         return Verdict.CONSTANT
     if displacement < IGNORED:

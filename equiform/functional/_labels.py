@@ -24,7 +24,17 @@ def check_labels(name: str, features: Tensor, labels: Tensor, part: str = "") ->
             f"{name} needs {part}features (n, d) and {part}labels (n,), got "
             f"{tuple(features.shape)} and {tuple(labels.shape)}"
         )
-    if labels.dtype != torch.int64 or labels.min() < 0:
+    if labels.device != features.device:
+        raise ValueError(
+            f"{name} needs {part}labels on the device of {part}features, {features.device}, got "
+            f"{labels.device}; use {part}labels.to({part}features.device)"
+        )
+    if labels.dtype != torch.int64:
+        raise ValueError(
+            f"{name} needs {part}labels that are int64 classes from 0, got {labels.dtype}; use "
+            f"{part}labels.long() where they are whole numbers"
+        )
+    if labels.min() < 0:
         raise ValueError(
             f"{name} needs {part}labels that are int64 classes from 0, got {labels.dtype} with "
             f"minimum {labels.min().item()}"

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from equiform._options import check_count, check_number
 from equiform._points import at_least, check_points, real_dtype
+from equiform._precision import full_precision
 from equiform.functional._labels import check_labels
+from equiform.functional._scale import unit_rows
 
 #: Similarities held at a time, which bounds the memory whatever the number of queries.
 _MAX_ENTRIES = 2**24
@@ -43,6 +44,7 @@ def nearest_neighbours(query: Tensor, gallery: Tensor, k: int) -> Neighbours:
     return _nearest(query, gallery, k)
 
 
+@full_precision
 @torch.no_grad()
 def _nearest(query: Tensor, gallery: Tensor, k: int) -> Neighbours:
     if query.shape[1] != gallery.shape[1]:
@@ -52,10 +54,9 @@ def _nearest(query: Tensor, gallery: Tensor, k: int) -> Neighbours:
         )
     check_k(k, gallery)
     query, gallery = at_least(torch.float32, query, gallery)
-    gallery = _unit(gallery).mT
-    with torch.autocast(query.device.type, enabled=False):
-        rows = query.split(max(1, _MAX_ENTRIES // gallery.shape[1]))
-        chunks = [(_unit(x) @ gallery).topk(k) for x in rows]
+    gallery = unit_rows(gallery).mT
+    rows = query.split(max(1, _MAX_ENTRIES // gallery.shape[1]))
+    chunks = [(unit_rows(x) @ gallery).topk(k) for x in rows]
     return Neighbours(*map(torch.cat, zip(*chunks, strict=True)))
 
 
@@ -95,12 +96,6 @@ def check_k(k: int, gallery: Tensor) -> None:
         )
 
 
-def _unit(x: Tensor) -> Tensor:
-    # Scaled by the largest entry first: squares of small and large ones would leave the range.
-    scale = x.abs().amax(-1, keepdim=True)
-    return normalize(x / scale.clamp_min(torch.finfo(x.dtype).tiny), dim=-1)
-
-
 def knn_hits(
     features: Tensor,
     labels: Tensor,
@@ -121,5 +116,7 @@ def knn_hits(
     # Against the closest, whose weight is then 1: the exponentials of a small τ do not overflow.
     # In float64, so that on a GPU the order of the sums, which varies, as good as never decides.
     weight = ((similarity.double() - similarity[:, :1]) / temperature).exp()
-    votes = weight.new_zeros(len(index), int(labels.max()) + 1)
-    return votes.scatter_add_(1, labels[index], weight).argmax(1) == truth
+    # By place among the classes that there are: labels may be any numbers.
+    classes, place = labels.unique(return_inverse=True)
+    votes = weight.new_zeros(len(index), len(classes))
+    return classes[votes.scatter_add_(1, place[index], weight).argmax(1)] == truth

@@ -8,6 +8,7 @@ from torch import Tensor
 from equiform._points import at_least, check_points, real_dtype, squared_modulus
 from equiform.forms import BilinearForm, Form, sigma
 from equiform.functional._arguments import CarriesForm, form_for
+from equiform.functional._scale import rescaled
 from equiform.groups import Moments
 from equiform.groups.recovery import in_coordinates
 
@@ -32,9 +33,12 @@ def relative_equivariance(
         manifold: on which the embeddings lie, in place of its form.
 
     Returns:
-        Shape ``(...)``, computed in float64 with O(d²) memory beside the embeddings.
+        Shape ``(...)``, computed in float64 with O(d²) memory beside the embeddings; NaN where
+        they are not finite. Differentiable, with gradient zero where nothing moves.
     """
-    terms = relative_equivariance_terms(source, target, form, manifold=manifold)
+    check_points(source=source, target=target)
+    b, a = rescaled(*at_least(torch.float64, source, target))
+    terms = relative_equivariance_terms(b, a, form, manifold=manifold)
     return _ratio(*terms).to(real_dtype(source, target))
 
 
@@ -62,9 +66,10 @@ def relative_equivariance_moments(
             f"moments must be Moments, got {type(moments).__name__}; use Moments.of(source, target)"
         )
     form = form_for(moments.source, form, manifold)
+    parts = rescaled(*moments.parts[:3])
     terms = []
     for part, s in form.parts(moments.dim):
-        p, n, q = (m[..., s, s] for m in moments.parts[:3])
+        p, n, q = (m[..., s, s] for m in parts)
         p, n, q, _ = in_coordinates(part, Moments(p, n, q, moments.weight)).parts
         both, mixed, cross = p + q, n + sigma(n), n - sigma(n)
         terms.append(_terms(part.standard(), both - mixed, both + mixed, q - p + cross, both))
@@ -74,7 +79,10 @@ def relative_equivariance_moments(
 def relative_equivariance_terms(
     source: Tensor, target: Tensor, form: Form | None = None, *, manifold: CarriesForm | None = None
 ) -> Tensor:
-    """Numerator and denominator of γ_b, ``(2, ...)``, in float64, for sums over transformations."""
+    """Numerator and denominator of γ_b, ``(2, ...)``, in float64, for sums over transformations.
+
+    They are of fourth order in the embeddings, whose norms have to lie between 1e-70 and 1e70.
+    """
     check_points(source=source, target=target)
     form = form_for(source, form, manifold)
     b, a = at_least(torch.float64, source, target)
@@ -103,12 +111,20 @@ def relative_equivariance_care(source: Tensor, target: Tensor) -> Tensor:
     Args:
         source, target: embeddings f(x) and f(a x), shape ``(..., n, d)``; O(n²) memory is taken.
 
+    Returns:
+        Shape ``(...)``, computed in float64; NaN where the embeddings are not finite.
+        Differentiable, as :func:`relative_equivariance` is.
+
     Source: Gupta et al., ICLR 2024, §4.
     """
     check_points(source=source, target=target)
-    b, a = at_least(torch.float64, source, target)
-    change = _squared_distances(a) - _squared_distances(b)
-    moved = squared_modulus(a - b).sum(-1)
+    b, a = rescaled(*at_least(torch.float64, source, target))
+    # |a - a'|² - |b - b'|² = <(a - b) - (a' - b'), (a + b) - (a' + b')>: squares would cancel.
+    displacement, total = a - b, a + b
+    cross = (displacement @ (total - total.mean(-2, keepdim=True)).mH).real
+    own = cross.diagonal(dim1=-2, dim2=-1)
+    change = own[..., :, None] + own[..., None, :] - cross - cross.mT
+    moved = squared_modulus(displacement).sum(-1)
     pairs = _ratio(change.square(), (moved[..., :, None] + moved[..., None, :]).square())
     return pairs.mean((-2, -1)).to(real_dtype(source, target))
 
@@ -124,12 +140,6 @@ def _terms(
     trace = (form.apply(cross) * form.apply(cross).mT).sum((-2, -1)).real
     numerator = (x2 + form.symmetry * trace) / 2
     return torch.stack([numerator, 2 * denominator]).clamp_min(0)
-
-
-def _squared_distances(x: Tensor) -> Tensor:
-    gram = (x @ x.mH).real
-    norms = gram.diagonal(dim1=-2, dim2=-1)
-    return norms[..., :, None] + norms[..., None, :] - 2 * gram
 
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from equiform._points import at_least, check_points, real_dtype, squared_modulus
-from equiform.forms import Form, sigma
+from equiform.forms import BilinearForm, Form, sigma
 from equiform.functional._arguments import CarriesForm, form_for
+from equiform.functional._scale import rescaled, unit_rows
 
 
 def effective_rank(
@@ -36,16 +36,18 @@ def effective_rank(
         manifold: on which the embeddings lie, in place of its form.
 
     Returns:
-        Shape ``(...)``; 1 for embeddings that are all zero, 0 for others whose Gram is.
+        Shape ``(...)``; 1 for embeddings that are all zero, 0 for others whose Gram is, NaN for
+        those that are not finite. Gradients are finite everywhere, and zero along directions that
+        no embedding has. Second derivatives are those of :func:`torch.linalg.svdvals`: NaN where
+        two singular values coincide, which under a skew form they always do.
 
     Source: Roy & Vetterli, EUSIPCO 2007, on eigenvalues instead of singular values.
     """
-    check_points(z=z, finite=True)
+    check_points(z=z)
     form = form_for(z, form, manifold)
-    (work,) = at_least(torch.float64, z)
-    # Z = U R with orthonormal columns U, which singular values do not see.
-    root = torch.linalg.qr(work).R if z.shape[-2] > z.shape[-1] else work
-    return _gram_rank(root, form, z)
+    work, finite = _finite(z)
+    sizes = [_gram_sizes(part, work[..., s], z.dtype) for part, s in form.parts(z.shape[-1])]
+    return _rank(sizes, work).where(finite, torch.nan).to(real_dtype(z))
 
 
 def effective_rank_moments(
@@ -59,12 +61,14 @@ def effective_rank_moments(
         second_moment: Hermitian, shape ``(..., d, d)``, such as ``Moments.source``.
         form, manifold: as in :func:`effective_rank`.
     """
-    check_points("(..., d, d)", second_moment=second_moment, finite=True)
+    check_points("(..., d, d)", second_moment=second_moment)
     form = form_for(second_moment, form, manifold)
-    (work,) = at_least(torch.float64, second_moment)
-    energy, directions = torch.linalg.eigh(work)
-    root = energy.clamp_min(0).sqrt()[..., None] * sigma(directions)
-    return _gram_rank(root, form, second_moment)
+    work, finite = _finite(second_moment)
+    sizes = [
+        _gram_sizes(part, _root(work[..., s, s]), second_moment.dtype)
+        for part, s in form.parts(second_moment.shape[-1])
+    ]
+    return _rank(sizes, work).where(finite, torch.nan).to(real_dtype(second_moment))
 
 
 def hides_collapse(form: Form, d: int) -> bool:
@@ -102,25 +106,66 @@ def cosine_spread(source: Tensor, target: Tensor) -> Tensor:
 def cosines(source: Tensor, target: Tensor) -> Tensor:
     """Cosine of the angle between the rows of each pair, ``(..., n, d) -> (..., n)``, float64."""
     check_points(source=source, target=target)
-    tiny = torch.finfo(torch.float64).tiny
-    b, a = (normalize(x, dim=-1, eps=tiny) for x in at_least(torch.float64, source, target))
+    b, a = map(unit_rows, at_least(torch.float64, source, target))
     return (a * b.conj()).sum(-1).real
 
 
-def _gram_rank(root: Tensor, form: Form, given: Tensor) -> Tensor:
-    """Effective rank of rows R that have the second moment of what was given, in its precision."""
-    values = []
-    for part, s in form.parts(root.shape[-1]):
-        r = root[..., s]
-        d = r.shape[-1]
-        energy = squared_modulus(part.coordinates(r)).sum((-2, -1))[..., None]
-        # Definite forms have no null directions; at Witt index 1 only rounding makes them so.
-        # From 2 on there are null planes, to which an encoder comes only close.
-        share = (0.0, d * torch.finfo(given.dtype).eps, 1e-3)[min(*part.signature(d), 2)]
-        size = torch.linalg.svdvals(part.gram(r))
-        values.append(size.where(size >= share * energy, 0))
-    size = torch.cat(values, -1)
+def _finite(given: Tensor) -> tuple[Tensor, Tensor]:
+    """Matrices in double precision about 1 in size, zeros for those with NaN; and which have none.
+
+    A factorisation of NaN raises an error for the whole batch.
+    """
+    finite = given.isfinite().all(-1).all(-1)
+    (work,) = at_least(torch.float64, given.where(finite[..., None, None], 0))
+    return rescaled(work)[0], finite
+
+
+def _gram_sizes(part: BilinearForm, rows: Tensor, given: torch.dtype) -> Tensor:
+    """Singular values of the Gram of rows; 0 for those that come of rounding in a given dtype."""
+    d, index = rows.shape[-1], min(part.signature(rows.shape[-1]))
+    if index == 0:
+        return torch.linalg.svdvals(part.coordinates(rows)).square()
+    rows = _narrow(rows)
+    energy = squared_modulus(part.coordinates(rows)).sum((-2, -1))[..., None]
+    # Definite forms have no null directions; at Witt index 1 only rounding makes them so.
+    # From 2 on there are null planes, to which an encoder comes only close.
+    share = d * torch.finfo(given).eps if index == 1 else 1e-3
+    size = torch.linalg.svdvals(part.gram(rows))
+    return torch.where(size < share * energy, 0, size)
+
+
+def _narrow(rows: Tensor) -> Tensor:
+    """At most d rows with the same second moment, which singular values of a Gram do not tell."""
+    if rows.shape[-2] <= rows.shape[-1]:
+        return rows
+    # Not through QR, which has no derivative where columns depend on each other: Q is constant,
+    # and what leaves its span, zero here, adds to the second moment in second order.
+    q = torch.linalg.qr(rows.detach()).Q
+    inner = sigma(q) @ rows
+    outer = rows - q @ inner
+    return inner + sigma(torch.linalg.pinv(inner.detach())) @ (sigma(outer) @ outer) / 2
+
+
+def _root(moment: Tensor) -> Tensor:
+    """R with R^σ R a moment, ``(..., d, d)``; differentiable, which eigenvectors need not be."""
+    values, vectors = torch.linalg.eigh(moment.detach())
+    size = values.clamp_min(0).sqrt()[..., None, :]
+    root = sigma(size * vectors)
+    inverse = torch.where(size > 1e-8 * size.amax(-1, keepdim=True), 1 / size, 0) * vectors
+    # R^σ R = M to second order, and to first where M is singular.
+    change = sigma(inverse) @ (moment - moment.detach())
+    inner = change @ inverse
+    return root + change - (change @ inverse + inner @ inner / 4) @ root / 2
+
+
+def _rank(sizes: list[Tensor], given: Tensor) -> Tensor:
+    """Exponential of the entropy of all sizes; 1 where what they are of is zero, 0 where they are.
+
+    A size of zero adds nothing, and has derivative zero in place of infinity.
+    """
+    size = torch.cat(sizes, -1)
     total = size.sum(-1, keepdim=True)
-    entropy = torch.special.entr(size / total.where(total != 0, 1)).sum(-1)
+    share = size / total.where(total != 0, 1)
+    entropy = -(share * share.where(share != 0, 1).log()).sum(-1)
     rank = entropy.exp().where(total[..., 0] != 0, 0)
-    return rank.where((root != 0).any(-1).any(-1), 1).to(real_dtype(given))
+    return rank.where((given != 0).any(-1).any(-1), 1)

@@ -17,6 +17,7 @@ from equiform.functional._arguments import (
     form_for,
     form_of,
 )
+from equiform.functional._scale import common_unit, over
 from equiform.groups import IsometryGroup
 
 
@@ -45,10 +46,14 @@ def wahba_error(
             root mean square of the geodesic distance between the rows of A and :math:`B T^t`, and
             no ratio. A norm of points of a hyperboloid depends on where its origin is.
 
+    Returns:
+        Shape ``(...)``; where A is zero the numerator alone, NaN where they are not finite.
+        Differentiable as far as :meth:`group.recover <equiform.IsometryGroup.recover>` is.
+
     Source: Gupta et al., ICLR 2024, §4, W_f, divided by the norm of A.
     """
     fit = Fit(group, held_out, form, manifold)
-    check_points(source=source, target=target, finite=True)
+    check_points(source=source, target=target)
     return root_ratio(fit.errors(source, target).sum(-2)).to(real_dtype(source, target))
 
 
@@ -84,7 +89,7 @@ def composition_defect(
     Source: Gupta et al., ICLR 2024, Corollary 1.
     """
     fit = Fit(group, held_out, form, manifold)
-    check_points("(n, d)", source=source, first=first, second=second, both=both, finite=True)
+    check_points("(n, d)", source=source, first=first, second=second, both=both)
     sets = source, first, second, both
     return root_ratio(fit.defects(*sets).sum(-2)).to(real_dtype(*sets))
 
@@ -109,14 +114,18 @@ class Fit:
     def errors(self, source: Tensor, target: Tensor) -> Tensor:
         """Terms of the fit of source to target; see :func:`wahba_terms`."""
         group, fit, rest = self._where(source)
-        b, a = at_least(torch.float32, source, target)
+        finite, unit, b, a = self._prepared(torch.float32, source, target)
         matrix = group.recover(b[..., fit, :], a[..., fit, :]).matrix
-        return wahba_terms(b[..., rest, :], a[..., rest, :], matrix, self.manifold, group.form)
+        b, a = b[..., rest, :], a[..., rest, :]
+        terms = wahba_terms(b, a, matrix, self.manifold, group.form)
+        # What is not divided, since A is zero, is in the unit of the points.
+        zero = (a == 0).all(-1).all(-1)[..., None, None]
+        return (terms * unit.where(zero, 1).double().square()).where(finite, torch.nan)
 
     def defects(self, *points: Tensor) -> Tensor:
         """As :meth:`errors`, of the defect of source, first, second and both."""
         group, fit, rest = self._where(points[0])
-        sets = at_least(torch.float64, *points)
+        finite, _, *sets = self._prepared(torch.float64, *points)
         f = sets[0][rest]
         # The fits are least squares, and so depend on the frame as well: all is done in that of h.
         h = group.balance(sigma(f) @ f)
@@ -125,7 +134,19 @@ class Fit:
         b, *targets = ((x[fit] @ h).to(digits) for x in sets)
         t, t_second, t_both = (group.recover(b, a).matrix.to(h.dtype) for a in targets)
         f = f @ h
-        return _terms(f @ (t_second @ t).mT, f @ t_both.mT, f, self.manifold, group.form)
+        terms = _terms(f @ (t_second @ t).mT, f @ t_both.mT, f, self.manifold, group.form)
+        return terms.where(finite, torch.nan)
+
+    def _prepared(self, dtype: torch.dtype, *points: Tensor) -> list[Tensor]:
+        """Which sets are finite, ``(..., 1, 1)``, a unit, and points in it; 0 where not finite.
+
+        No common factor changes a ratio, so that squares are kept in range.
+        """
+        finite = torch.stack([x.isfinite().all(-1).all(-1) for x in points]).all(0)[..., None, None]
+        sets = [x.where(finite, 0) for x in at_least(dtype, *points)]
+        unit = common_unit(*sets)
+        unit = torch.ones_like(unit) if self.manifold is not None else unit
+        return [finite, unit, *(over(x, unit) for x in sets)]
 
     def _where(self, source: Tensor) -> tuple[IsometryGroup, slice, slice]:
         """The group that is meant, and which rows are fitted and which measured."""

@@ -1,12 +1,13 @@
 """What all metrics of embeddings share: float64 sums, the alarm of a collapse, intervals, nulls."""
 
 # Annotations of attributes stay objects here, which torch.jit.script reads: no postponed ones.
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from equiform import functional
 from equiform._extras import require
@@ -27,7 +28,8 @@ from torchmetrics import Metric  # noqa: E402
 class EmbeddingMetric(Metric):
     """A weighted mean whose states are float64 sums over updates, and so over processes.
 
-    It answers in the dtype that the function of its name does. Embeddings are detached.
+    It answers in the dtype that the function of its name does. Embeddings are detached. NaN in one
+    update is NaN until ``reset()``, and so is the mean of no updates, which ``compute()`` warns of.
     """
 
     full_state_update = False
@@ -36,6 +38,7 @@ class EmbeddingMetric(Metric):
     __jit_ignored_attributes__: ClassVar = [*Metric.__jit_ignored_attributes__, "manifold"]
     total: Tensor
     weight: Tensor
+    num_updates: Tensor
     seen_double: Tensor
 
     def __init__(self, **kwargs: Any) -> None:
@@ -43,9 +46,10 @@ class EmbeddingMetric(Metric):
         self.add_state("seen_double", torch.zeros(()).double(), dist_reduce_fx="max")
         self._add_sum("total")
         self._add_sum("weight")
+        self._add_sum("num_updates")
 
     def compute(self) -> Tensor:
-        """The weighted mean over all updates; 0 where the total weight is 0."""
+        """The weighted mean over all updates, 0 where the total weight is; NaN before the first."""
         return self._mean(self.total)
 
     def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Any = None) -> Any:
@@ -53,24 +57,51 @@ class EmbeddingMetric(Metric):
         require("matplotlib", extra="plots")
         return self._plot(val, ax)
 
+    def _apply(
+        self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ""
+    ) -> nn.Module:
+        """Moves to a device; states, embeddings and labels keep their dtypes, in any module."""
+
+        def move(x: Tensor) -> Tensor:
+            moved = fn(x)
+            return moved if moved.dtype == x.dtype else x.to(moved.device)
+
+        return super()._apply(move, exclude_state)
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        # torchmetrics makes what it is given the state: it would be written to.
+        for key in {prefix + name for name in self.metric_state} & state_dict.keys():
+            state_dict[key] = state_dict[key].to(self.device, torch.float64, copy=True)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     def _add_sum(self, name: str, *shape: int) -> None:
         self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
 
     def _take(self, **sets: Tensor) -> list[Tensor]:
         """The embeddings, checked and detached."""
-        check_points("(n, d)", real=False, finite=True, empty=False, **sets)
+        check_points("(n, d)", real=False, finite=False, empty=False, **sets)
         self._see(*sets.values())
         return [x.detach() for x in sets.values()]
 
     def _see(self, *sets: Tensor) -> None:
         if real_dtype(*sets) == torch.float64:
-            self.seen_double.fill_(1)
+            self.seen_double = torch.ones_like(self.seen_double)
+
+    def _count(self, value: Tensor, weight: Tensor | float = 1.0) -> None:
+        """Add an update: its value times its weight, and that weight."""
+        # Not in place: what was made in inference mode is not to be written to outside of it.
+        self.total = self.total + value
+        self.weight = self.weight + weight
+        self.num_updates = self.num_updates + 1
 
     def _answer(self, value: Tensor) -> Tensor:
         return value.to(torch.float64 if self.seen_double else torch.float32)
 
     def _mean(self, total: Tensor) -> Tensor:
-        return self._answer(torch.where(self.weight == 0, 0, total / self.weight))
+        mean = total / self.weight.where(self.weight != 0, 1)
+        return self._answer(torch.where(self.num_updates == 0, torch.nan, mean))
 
 
 class TransformationMetric(EmbeddingMetric):
@@ -90,9 +121,7 @@ class PairMetric(TransformationMetric):
 
     def update(self, source: Tensor, target: Tensor) -> None:
         """Take the embeddings f(x) and f(a x) of one transformation a, each ``(n, d)``."""
-        value, weight = self.measure(*self._take(source=source, target=target))
-        self.total += value
-        self.weight += weight
+        self._count(*self.measure(*self._take(source=source, target=target)))
 
 
 class CollapseWarning(UserWarning):
@@ -111,7 +140,6 @@ class EquivarianceMetric(TransformationMetric):
     higher_is_better = False
     plot_lower_bound = 0.0
     rank_total: Tensor
-    num_updates: Tensor
 
     #: Mean effective rank below which embeddings in two or more dimensions count as collapsed. On
     #: the sphere that is a mean cosine of 0.95 in 128 dimensions, of 0.92 in 8.
@@ -120,7 +148,6 @@ class EquivarianceMetric(TransformationMetric):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._add_sum("rank_total")
-        self._add_sum("num_updates")
 
     def compute(self) -> Tensor:
         """The mean over updates; warns where the encoder has collapsed."""
@@ -137,8 +164,7 @@ class EquivarianceMetric(TransformationMetric):
         return None
 
     def _watch(self, source: Tensor) -> None:
-        self.rank_total += self._rank(source)
-        self.num_updates += 1
+        self.rank_total = self.rank_total + self._rank(source)
 
     def _rank(self, source: Tensor) -> Tensor:
         d = source.shape[-1]
@@ -202,10 +228,25 @@ class EstimatedMetric(EquivarianceMetric):
         """Add one transformation: a statistic of the sums of terms of points ``(n, k)``."""
         self._watch(source)
         values = statistic(poisson_sums(terms))
-        self.total += values[0]
-        self.replicate_total += values[1:]
-        self.null_total += statistic(null.sum(0))
-        self.weight += 1
+        self.replicate_total = self.replicate_total + values[1:]
+        self.null_total = self.null_total + statistic(null.sum(0))
+        self._count(values[0])
+
+
+def check_range(order: int, **sets: Tensor) -> None:
+    """Raise ValueError where sums of products of some order would overflow, or vanish.
+
+    No number of single precision is so large or small: only double precision is looked at.
+    """
+    largest = 10.0 ** (280 // order)
+    for name, x in sets.items():
+        size = float(x.abs().amax()) if x.dtype in (torch.float64, torch.complex128) else 0.0
+        if size != 0 and not 1 / largest <= size <= largest and math.isfinite(size):
+            raise ValueError(
+                f"{name} must have a largest entry between {1 / largest:.0e} and {largest:.0e}, "
+                f"since sums are kept of products of order {order}, got {size:.3g}; multiply all "
+                "embeddings by one number, which changes no value"
+            )
 
 
 def shuffled(target: Tensor, seed: int = 0) -> Tensor:

@@ -32,6 +32,12 @@ def add_batch(
             points[half, kind] += own.weight
 
 
+def writable(state: Tensor) -> Tensor:
+    """A state that may be written to; torch locks what was made in inference mode outside of it."""
+    locked = state.is_inference() and not torch.is_inference_mode_enabled()
+    return state.clone() if locked else state
+
+
 def streamed_fits(
     moments: Tensor, points: Tensor, group: IsometryGroup, *, held_out: bool, eps: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -40,8 +46,9 @@ def streamed_fits(
     Points had a dtype of machine epsilon ``eps``.
 
     Returns:
-        Errors and those of shuffled pairs, NaN where there were none, shape ``(k,)``; how many
-        points were fitted; d rows with the second moment of all points before, ``(k, d, d)``.
+        Errors and those of shuffled pairs, shape ``(k,)``, NaN where there were none and where
+        points were not finite; how many points were fitted; d rows with the second moment of all
+        points before, ``(k, d, d)``.
 
     Raises:
         ValueError: a transformation had a single point and none to hold out.
@@ -52,14 +59,19 @@ def streamed_fits(
             f"transformation {number.tolist().index(1)} has had n=1 point and needs two to hold "
             "one out; give it more, or use held_out=False"
         )
+    # A factorisation of NaN raises an error for all.
+    finite = moments.isfinite().flatten(1).all(1)
+    moments = moments.where(finite.view(-1, *[1] * 6), 0)
     parts = torch.view_as_complex(moments) if group.form.sesquilinear else moments[..., 0]
     # Of the fitted half and, where there is one, of the other.
-    (p, n, q), points = parts[number > 0].unbind(3), points[number > 0]
+    had = number > 0
+    (p, n, q), points, finite = parts[had].unbind(3), points[had], finite[had, None]
     sides = range(1 + held_out)
     halves = [Moments(p[:, i], n[:, i], q[:, i], points[:, i], eps) for i in sides]
     fit, rest = halves[0], halves[-1]
     errors = relative_error_moments(group.form, rest, group.recover_moments(fit).matrix)
+    errors = errors.where(finite, torch.nan)
     energy, directions = torch.linalg.eigh(p[:, :, 0].sum(1))
     rows = energy.clamp_min(0).sqrt()[..., None] * directions.mH
     null = errors[:, 1].where(rest.weight[:, 1] > 0, torch.nan)
-    return errors[:, 0], null, fit.weight[:, 0], rows
+    return errors[:, 0], null, fit.weight[:, 0], rows.where(finite[..., None], torch.nan)

@@ -47,5 +47,4 @@ class KNNAccuracy(EmbeddingMetric):
         """Take test embeddings ``(n, d)`` and their classes ``(n,)``."""
         hits = knn_hits(self.features, self.labels, features, labels, self.k, self.temperature)
         self._see(self.features, features)
-        self.total += hits.sum()
-        self.weight += len(hits)
+        self._count(hits.sum(), len(hits))

@@ -9,13 +9,14 @@ from equiform._options import check_flag
 from equiform.forms import EuclideanForm, Form
 from equiform.functional._arguments import CarriesForm, form_of
 from equiform.functional.relative import relative_equivariance_terms
-from equiform.metrics._base import EquivarianceMetric, PairMetric
+from equiform.metrics._base import EquivarianceMetric, PairMetric, check_range
 
 
 class RelativeEquivariance(EquivarianceMetric, PairMetric):
     r"""γ_b, pooling numerators and denominators over all updates.
 
-    Nothing is fitted, so every point is held out.
+    Nothing is fitted, so every point is held out. What is pooled is of fourth order: embeddings in
+    double precision have to be between 1e-70 and 1e70 in size, which is checked.
 
     Args:
         form, manifold: as in :func:`equiform.functional.relative_equivariance`.
@@ -42,11 +43,18 @@ class RelativeEquivariance(EquivarianceMetric, PairMetric):
 
     def measure(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor | float]:
         """Numerator and denominator of γ_b, or γ_f and 1."""
-        self._watch(source)
         if self.bounded:
-            numerator, denominator = relative_equivariance_terms(source, target, self.form)
-            return numerator, denominator
-        return functional.relative_equivariance_care(source, target), 1.0
+            check_range(4, source=source, target=target)
+            value, weight = relative_equivariance_terms(source, target, self.form)
+        else:
+            value, weight = functional.relative_equivariance_care(source, target), 1.0
+        self._watch(source)
+        return value, weight
+
+    @property
+    def plot_upper_bound(self) -> float | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """1, which γ_b does not exceed; γ_f may."""
+        return 1.0 if self.bounded else None
 
     def _watched_form(self) -> Form | None:
         return self.form

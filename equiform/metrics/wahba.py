@@ -13,8 +13,8 @@ from equiform.forms import Form
 from equiform.functional import SupportsDistance
 from equiform.functional.wahba import Fit, root_ratio
 from equiform.groups import IsometryGroup
-from equiform.metrics._base import EstimatedMetric, shuffled
-from equiform.metrics._streamed import add_batch, moments_shape, streamed_fits
+from equiform.metrics._base import EstimatedMetric, check_range, shuffled
+from equiform.metrics._streamed import add_batch, moments_shape, streamed_fits, writable
 
 
 class TrivialFitWarning(UserWarning):
@@ -126,6 +126,8 @@ class WahbaError(FittedMetric):
         source, target = self._take(source=source, target=target)
         if self.num_transformations is not None:
             i = self._checked(transformation, source)
+            check_range(2, source=source, target=target)
+            self.moments, self.points = writable(self.moments), writable(self.points)
             add_batch(self.moments[i], self.points[i], source, target, held_out=self.held_out)
         elif transformation is None:
             self._fit(self._options.errors, source, target)

@@ -38,12 +38,19 @@ def extract_features(
     require_frozen(encoder)
     batch_size = check_count("batch_size", batch_size)
     check_callable("preprocess", preprocess, "a function of a batch of images")
-    if not isinstance(images, Tensor):
-        raise TypeError(f"images must be a tensor, got {type(images).__name__}")
+    if not isinstance(images, Tensor) or images.ndim == 0:
+        got = "a scalar" if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"images must be a tensor, got {got}")
     if not len(images):
         raise ValueError("extract_features needs images, got none")
-    batches = images.split(batch_size)
-    return torch.cat([encoder(preprocess(batch.to(device=device))) for batch in batches])
+    features = [encoder(preprocess(batch.to(device=device))) for batch in images.split(batch_size)]
+    for z in features:
+        if not isinstance(z, Tensor) or z.ndim == 0:
+            raise TypeError(
+                "encoder must return a tensor with one row an image, got "
+                + (f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__)
+            )
+    return torch.cat(features)
 
 
 class ProbeScore(NamedTuple):
@@ -87,6 +94,9 @@ def linear_probe(
         milestones: epochs after which the learning rate is a tenth.
         seed: of the initial classifier and of the order of the batches.
 
+    Raises:
+        FloatingPointError: the training diverged, as with a learning rate that is too large.
+
     Source: Gupta et al., ICLR 2024, Table 1.
     """
     epochs, batch_size = check_count("epochs", epochs), check_count("batch_size", batch_size)
@@ -95,16 +105,26 @@ def linear_probe(
     if not isinstance(milestones, Iterable):
         raise TypeError(f"milestones must be a list, got {milestones!r}; use milestones=[...]")
     milestones = [check_count("milestones", epoch, least=0) for epoch in milestones]
-    if not callable(optimizer):
+    if not callable(optimizer) or isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be a class such as torch.optim.SGD, got {optimizer!r}")
     check_labels("linear_probe", features, labels)
     check_labels("linear_probe", test_features, test_labels, "test_")
     dim, num_classes = features.shape[1], int(labels.max()) + 1
+    if test_features.device != features.device:
+        raise ValueError(
+            f"test_features must be on the device of features, {features.device}, got "
+            f"{test_features.device}; use test_features.to(features.device)"
+        )
     if test_features.shape[1] != dim or int(test_labels.max()) >= num_classes:
         given = f"{test_features.shape[1]} dimensions and a label {int(test_labels.max())}"
         raise ValueError(
-            f"test features must be of {dim} dimensions and of the {num_classes} classes of the "
-            f"training labels, got {given}"
+            f"test_features must be of {dim} dimensions and test_labels of the {num_classes} "
+            f"classes of the training labels, got {given}"
+        )
+    if num_classes * dim > 2**31:
+        raise ValueError(
+            f"labels must count classes from 0, got one of {num_classes - 1}; use "
+            "labels.unique(return_inverse=True)[1]"
         )
     dtype = torch.promote_types(features.dtype, torch.float32)
     features, test_features = features.detach().to(dtype), test_features.detach().to(dtype)
@@ -127,5 +147,10 @@ def linear_probe(
             schedule.step()
         with torch.no_grad():
             logits = linear(test_features, *classifier)
+    if not logits.isfinite().all():
+        raise FloatingPointError(
+            f"the linear probe diverged: its logits are not finite; lower lr={lr}, or scale the "
+            f"features, whose largest entry is {features.abs().max():.3g}"
+        )
     top1 = (logits.argmax(1) == test_labels).double().mean()
     return ProbeScore(top1.item(), cross_entropy(logits, test_labels).item())

@@ -20,6 +20,8 @@ class LinearProbe(NamedTuple):
     def __call__(self, z: Tensor) -> Tensor:
         """Predicted targets, ``(n, d) -> (n, k)`` float64."""
         check_points("(n, d)", real=True, empty=True, z=z)
+        if z.shape[1] != len(self.weight):
+            raise ValueError(f"z must have shape (n, {len(self.weight)}), got {tuple(z.shape)}")
         return z.to(self.weight.dtype) @ self.weight + self.bias
 
 
@@ -30,6 +32,10 @@ def fit_ridge(z: Tensor, targets: Tensor, *, penalty: float = 1e-6) -> LinearPro
         z: embeddings, real, shape ``(n, d)``.
         targets: y, real, shape ``(n, k)``.
         penalty: α, positive; the bias is not penalised.
+
+    Raises:
+        ValueError: a number that is asked for is none, the embeddings or targets are so large that
+            their products overflow, or the penalty is lost in rounding.
     """
     check_points("(n, d)", real=True, finite=True, z=z)
     if isinstance(targets, Tensor) and targets.ndim == 1:
@@ -44,5 +50,15 @@ def fit_ridge(z: Tensor, targets: Tensor, *, penalty: float = 1e-6) -> LinearPro
     centred = z - z_mean
     moment = centred.mT @ centred / len(z)
     moment.diagonal().add_(penalty)
-    weight = torch.linalg.solve(moment, centred.mT @ (targets - y_mean) / len(z))
+    cross = centred.mT @ (targets - y_mean) / len(z)
+    for name, product in (("z", moment), ("z and targets", cross)):
+        if not product.isfinite().all():
+            raise ValueError(
+                f"products of {name} must be finite, and overflow; divide by their size"
+            )
+    weight, singular = torch.linalg.solve_ex(moment, cross)
+    if singular or not weight.isfinite().all():
+        raise ValueError(
+            f"penalty must not be lost beside the moments of z, which are singular, got {penalty}"
+        )
     return LinearProbe(weight, y_mean - z_mean @ weight)

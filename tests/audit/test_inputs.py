@@ -121,6 +121,15 @@ def test_a_transformation_that_writes_to_its_batch_is_refused():
         ({"encoder": lambda x: [x]}, r"got list"),
         ({"encoder": lambda x: x.long()}, "floating-point numbers, got torch.int64"),
         ({"encoder": lambda x: x / 0}, "not finite"),
+        ({"encoder": lambda x: encoder(x) * torch.nan}, "returned embeddings that are not finite"),
+        ({"encoder": lambda x: encoder(x) * 1e200}, r"up to [\d.]+e\+200, whose squares overflow"),
+        ({"encoder": lambda x: encoder(x) * 1e-200}, r"up to [\d.]+e-200, whose squares overflow"),
+        ({"encoder": lambda x: encoder(x)[:, :0]}, r"got shape \(100, 0\)"),
+        ({"encoder": lambda x: encoder(x)[:3]}, "one embedding an item, got 3 for 100 items"),
+        ({"data": torch.tensor(1.0)}, "map-style dataset .*, got a scalar"),
+        ({"device": "nope"}, "device must be a device such as .*, got 'nope'"),
+        ({"out": 3}, "out='3' cannot be a folder"),
+        ({"transformations": {3: turn}}, "strings as names, got 3"),
         ({"data": points(3)}, "at least 4 items, 2 in each half, got 3"),
         ({"data": iter(points())}, "map-style dataset .*, got "),
         ({"batch_size": 0}, "batch_size must be at least 1, got batch_size=0"),
@@ -158,6 +167,13 @@ def test_a_geometry_that_is_none_is_refused_before_any_work(change, error, messa
     arguments = {"encoder": refuse, "data": points(200), "transformations": {"turn": turn}}
     with pytest.raises(error, match=message):
         report(**(arguments | change))
+
+
+def test_a_random_transformation_beside_infinite_entries_is_refused():
+    # As of masks: infinity is no scale by which differences are small.
+    x = torch.cat([points(), torch.full((400, 1), -torch.inf)], 1)
+    with pytest.raises(ReportError, match="'noise' is random"):
+        report(encoder, x, {"noise": lambda x: x + torch.randn_like(x)})
 
 
 def test_progress_bar_is_shown_on_request_only(monkeypatch):

@@ -56,3 +56,10 @@ def test_verdicts_follow_their_thresholds(error, null, invariance_error, displac
     if verdict == Verdict.PARTLY:
         assert error < SCRAMBLED * null
         assert error > REPRESENTED * min(null, invariance_error)
+
+
+@pytest.mark.parametrize("name", ["error", "null", "invariance_error", "displacement"])
+def test_there_is_no_verdict_of_nan(name):
+    numbers = {"error": 0.1, "null": 1.0, "invariance_error": 1.0, "displacement": 1.0}
+    with pytest.raises(ValueError, match=f"{name} must be a number, got NaN"):
+        judge(**(numbers | {name: math.nan}))

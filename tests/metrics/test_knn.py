@@ -183,3 +183,43 @@ def test_complex_embeddings_have_no_nearest_neighbours():
         KNNAccuracy(z.cfloat(), labels, 1)
     with pytest.raises(TypeError, match="features must be real"):
         KNNAccuracy(z, labels, 1).update(z.cfloat(), labels)
+
+
+def test_any_numbers_may_be_labels():
+    (z, labels), (x, truth) = clusters(60), clusters(31, seed=1)
+    expected = knn_accuracy(z, labels, x, truth, 9)
+    big = 2**40  # a table of votes for every number up to it would not fit
+    assert torch.equal(knn_accuracy(z, labels * big + 7, x, truth * big + 7, 9), expected)
+
+
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e30])
+def test_neighbours_are_found_at_any_size(scale):
+    gallery = torch.eye(3)
+    query = torch.tensor([[3.0, 1, 2], [0, 0, 0]])
+    found = nearest_neighbours(query * scale, gallery * scale, 3)
+    assert found.index[0].tolist() == [0, 2, 1]
+    expected = torch.tensor([[3.0, 2, 1], [0, 0, 0]]) / 14**0.5
+    torch.testing.assert_close(
+        found.similarity, expected, rtol=1e-6 if scale > 1e-40 else 0.1, atol=0
+    )
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(nearest_neighbours(query, gallery, 3).index[0], found.index[0])
+    with pytest.raises(ValueError, match=r"^query must be finite"):
+        nearest_neighbours(query * torch.inf, gallery, 1)
+    with pytest.raises(ValueError, match=r"^gallery must be finite"):
+        nearest_neighbours(query, gallery * torch.nan, 1)
+
+
+def test_a_gallery_is_refused_where_it_is_given():
+    z, labels = torch.ones(4, 2), torch.zeros(4, dtype=torch.long)
+    bad = z.clone()
+    bad[2, 1] = torch.nan
+    with pytest.raises(ValueError, match=r"^features must be finite"):
+        KNNAccuracy(bad, labels, 1)
+    metric = KNNAccuracy(z, labels, 1)
+    with pytest.raises(ValueError, match=r"^features must be finite"):
+        metric.update(bad, labels)
+    metric.update(z, labels)
+    assert metric.compute() == 1  # the refused batch left no trace
+    with pytest.raises(ValueError, match="labels on the device of features, cpu, got meta"):
+        metric.update(z, labels.to("meta"))

@@ -83,6 +83,12 @@ def test_constants_are_set(case):
         assert state.dtype == torch.float64, name
 
 
+def test_bounds_of_plots_hold():
+    bounds = [(case[0]().plot_lower_bound, case[0]().plot_upper_bound) for case in METRICS]
+    assert bounds == [(0, None)] * 4 + [(0, 1)] * 2 + [(None, None), (0, None), (0, 1)]
+    assert RelativeEquivariance(bounded=False).plot_upper_bound is None  # γ_f has none
+
+
 @every_metric
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.jit, and of torchmetrics' own
 def test_it_can_be_scripted_as_torchmetrics_own(case):

@@ -181,3 +181,40 @@ def test_options_of_numpy_are_those_of_python(generator):
     expected = linear_probe(*sets, lr=0.5, milestones=[1], **counts)
     counts = {name: np.int64(count) for name, count in counts.items()}
     assert linear_probe(*sets, lr=np.float32(0.5), milestones=np.array([1]), **counts) == expected
+
+
+def test_a_probe_that_diverges_gives_no_score(generator):
+    train, test = data(60, generator), data(20, generator)
+    with pytest.raises(FloatingPointError, match=r"diverged.*lower lr=1e\+200"):
+        linear_probe(*train, *test, epochs=9, lr=1e200, weight_decay=9, optimizer=torch.optim.SGD)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"labels": torch.arange(60) * 2**40}, ValueError, r"use labels\.unique"),
+        ({"optimizer": torch.optim.SGD([torch.zeros(1)])}, TypeError, "must be a class such as"),
+        ({"features": torch.full((60, 4), torch.nan)}, ValueError, "^features must be finite"),
+    ],
+)
+def test_what_no_probe_can_be_trained_with_is_named(generator, change, error, match):
+    (features, labels), (test_features, test_labels) = data(60, generator), data(3, generator)
+    whole = {
+        "features": features,
+        "labels": labels,
+        "test_features": test_features,
+        "test_labels": test_labels,
+    }
+    with pytest.raises(error, match=match):
+        linear_probe(**(whole | change))
+
+
+def test_an_encoder_that_gives_no_rows_is_named():
+    class Pair(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    with pytest.raises(TypeError, match=r"encoder must return a tensor .*, got tuple"):
+        extract_features(Pair().eval(), torch.zeros(4, 3, 2, 2), preprocess)
+    with pytest.raises(TypeError, match="images must be a tensor, got a scalar"):
+        extract_features(nn.Flatten().eval(), torch.tensor(1.0), preprocess)

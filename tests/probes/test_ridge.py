@@ -34,3 +34,20 @@ def test_ridge_checks_its_arguments() -> None:
     for penalty in (0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match=f"penalty must be positive and finite, got {penalty}"):
             fit_ridge(torch.zeros(3, 2), torch.zeros(3, 1), penalty=penalty)
+
+
+def test_what_overflows_or_is_lost_is_named() -> None:
+    z, y = torch.randn(9, 2).double(), torch.randn(9, 1).double()
+    # A factor of the embeddings is one of the weights; float32 has no number that is too large.
+    large = fit_ridge(z.float() * 1e30, y)
+    assert large(z.float() * 1e30).isfinite().all()
+    with pytest.raises(ValueError, match="products of z must be finite, and overflow"):
+        fit_ridge(z * 1e200, y)
+    twice = torch.cat([z, z], 1)
+    with pytest.raises(ValueError, match=r"penalty must not be lost .*, got 1e-300"):
+        fit_ridge(twice, y, penalty=1e-300)
+    with pytest.raises(ValueError, match="penalty must not be lost"):
+        fit_ridge(0 * z, y, penalty=1e-320)
+    with pytest.raises(ValueError, match=r"z must have shape \(n, 2\), got \(9, 4\)"):
+        fit_ridge(z, y)(twice)
+    assert fit_ridge(z, y)(z * torch.nan).isnan().all()
