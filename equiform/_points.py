@@ -1,7 +1,14 @@
 """What is asked of embeddings where they come in, and the dtypes that are answered in."""
 
+import reprlib
+
 import torch
 from torch import Tensor
+from torch._C._functorch import (
+    get_unwrapped,
+    is_functorch_wrapped_tensor,
+    is_legacy_batchedtensor,
+)
 
 
 def check_points(
@@ -50,10 +57,38 @@ def check_points(
     if len({x.is_complex() for x in values}) > 1:
         dtypes = " and ".join(str(x.dtype) for x in values)
         raise TypeError(f"{names} must be all real or all complex, got {dtypes}")
+    check_one_device(**sets)
     if finite:
         for name, x in sets.items():
+            if x.is_meta:
+                raise ValueError(f"{name} must hold numbers, got a meta tensor")
             if not x.isfinite().all():
                 raise ValueError(f"{name} must be finite, got NaN or infinity in {tuple(x.shape)}")
+
+
+def check_offsets(name: str, ptr: Tensor, pos: Tensor) -> None:
+    """Raise unless they are where clouds begin among points, and how many these are."""
+    what = f"{name} must be an int64 tensor (num_clouds + 1,) of where clouds begin"
+    if not isinstance(ptr, Tensor) or ptr.dtype != torch.int64:
+        got = ptr.dtype if isinstance(ptr, Tensor) else type(ptr).__name__
+        raise TypeError(f"{what}, got {got}")
+    if ptr.ndim != 1 or not len(ptr):
+        raise ValueError(f"{what}, got shape {tuple(ptr.shape)}")
+    if ptr.device != pos.device:
+        raise ValueError(f"{what}, on {pos.device} as the points, got it on {ptr.device}")
+    # No graph can branch on values.
+    wrong = (ptr.diff() < 0).any() | (ptr[0] != 0) | (ptr[-1] != len(pos))
+    if not torch.compiler.is_compiling() and wrong:
+        given = f"{len(pos)}, got {reprlib.repr(ptr.tolist())}"
+        raise ValueError(f"{what}, from 0 upward to the number of points, {given}")
+
+
+def check_one_device(**tensors: Tensor) -> None:
+    """Raise unless all are on one device."""
+    if len({x.device for x in tensors.values()}) > 1:
+        devices = " and ".join(str(x.device) for x in tensors.values())
+        names = " and ".join(tensors)
+        raise ValueError(f"{names} must be on one device, got {devices}; use .to(device)")
 
 
 def check_weights(weights: Tensor, points: Tensor) -> None:
@@ -61,8 +96,7 @@ def check_weights(weights: Tensor, points: Tensor) -> None:
     if not isinstance(weights, Tensor) or weights.is_complex():
         got = weights.dtype if isinstance(weights, Tensor) else type(weights).__name__
         raise TypeError(f"weights must be a tensor of real numbers, got {got}")
-    # No graph can branch on values.
-    negative = not torch.compiler.is_compiling() and bool((weights < 0).any())
+    negative = decidable(weights) and bool((weights < 0).any())
     if weights.shape != points.shape[:-1] or negative:
         raise ValueError(
             f"weights must be nonnegative of shape {tuple(points.shape[:-1])}, "
@@ -85,3 +119,30 @@ def real_dtype(*sets: Tensor) -> torch.dtype:
 def squared_modulus(z: Tensor) -> Tensor:
     """|z|², entry by entry, real; ``abs().square()`` has a wrong second derivative at 0."""
     return (z * z.conj()).real if z.is_complex() else z.square()
+
+
+def decidable(x: Tensor) -> bool:
+    """Whether values are there to raise an error on: not in a graph, on meta, or under torch.func.
+
+    What is not checked there is to come out as NaN.
+    """
+    return values(x) is x
+
+
+def values(x: Tensor) -> Tensor | None:
+    """x as a plain tensor, of all items of a vmap at once; None where no value is known."""
+    # Batched cotangents have wrappers of their own, which do not come off.
+    if torch.compiler.is_compiling() or x.is_meta or is_legacy_batchedtensor(x):
+        return None
+    while is_functorch_wrapped_tensor(x):
+        x = get_unwrapped(x)
+    return x
+
+
+def anywhere(condition: Tensor) -> bool:
+    """Whether a condition holds anywhere; True where no value is known.
+
+    For what may be left out where it holds nowhere, such as the rest of an iteration.
+    """
+    seen = values(condition)
+    return seen is None or bool(seen.any())

@@ -38,6 +38,8 @@ def matrices(n: int, d: int, *, sesquilinear: bool = False) -> st.SearchStrategy
 
 def isotropic_frame(form: BilinearForm, d: int) -> Tensor:
     """Null, mutually orthogonal rows, as many as the form allows: ``(Witt index, d)``."""
+    if not isinstance(form, BilinearForm):
+        raise TypeError(f"form must be a single form such as MinkowskiForm(), got {form!r}")
     spaces, k = form.eigenvectors(d), min(form.signature(d))
     dtype = torch.complex128 if form.sesquilinear else torch.float64
     if not k:

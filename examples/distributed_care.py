@@ -12,6 +12,7 @@ rounding.
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -37,7 +38,8 @@ def main() -> None:
     distributed = "RANK" in os.environ  # set by torchrun
     cuda = torch.cuda.is_available()
     if distributed:
-        dist.init_process_group("nccl" if cuda else "gloo")
+        # A rank that dies ends the others, at the latest after this time.
+        dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(minutes=2))
     rank = dist.get_rank() if distributed else 0
     ranks = dist.get_world_size() if distributed else 1
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else "cpu"

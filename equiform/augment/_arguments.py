@@ -28,6 +28,7 @@ def check_share(name: str, value: float, most: float = 1.0, remedy: str = "") ->
 
 def check_bounds(name: str, bounds: Iterable[float]) -> tuple[float, ...]:
     """An option as two floats; raise unless they are positive, low first."""
+    bounds = bounds.tolist() if isinstance(bounds, torch.Tensor) else bounds
     check_instance(name, bounds, Iterable, "two numbers (low, high)")
     numbers = tuple(check_number(name, bound, positive=True) for bound in bounds)
     if len(numbers) != 2 or numbers[0] > numbers[1]:

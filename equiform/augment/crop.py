@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_count, check_flag
-from equiform.augment._arguments import check_bounds, check_share
+from equiform.augment._arguments import check_bounds, check_instance, check_share
 from equiform.augment.images import Draw, ImageAugmentation, ImageParameters, RandomSwitch
 
 #: How many boxes are tried before the largest central one is taken, as in torchvision.
@@ -74,6 +74,8 @@ class RandomResizedCrop(ImageAugmentation[CropParameters]):
 
     def boxes(self, parameters: CropParameters, height: int, width: int) -> Tensor:
         """Top, left, height and width of n crops of such images in pixels, ``(n, 4)`` int64."""
+        check_instance("parameters", parameters, CropParameters, "those of augmentation.sample(n)")
+        height, width = check_count("height", height), check_count("width", width)
         area = parameters.area * (height * width)
         w = (area * parameters.ratio).sqrt().round().long()
         h = (area / parameters.ratio).sqrt().round().long()

@@ -22,6 +22,9 @@ from torch import Tensor
 from equiform._options import check_count
 from equiform.augment._arguments import check_generator, check_instance, check_share
 
+#: How far beyond [0, 1] values come by rounding, in bfloat16 at the worst.
+_ROUNDING = 2**-7
+
 #: ``draw(*shape)`` is uniform on [0, 1), in float32.
 Draw = Callable[..., Tensor]
 
@@ -43,6 +46,7 @@ class ImageParameters:
 
     def repeat(self, repeats: int) -> Self:
         """Each transformation `repeats` times in a row: chunks to images, ``(n * repeats,)``."""
+        repeats = check_count("repeats", repeats, least=0)
         return self.map(lambda tensor: tensor.repeat_interleave(repeats, dim=0))
 
     def to(self, device: torch.device | str) -> Self:
@@ -87,7 +91,8 @@ class ImageAugmentation(ABC, Generic[P]):
         """Transform images by given parameters; no gradient is recorded.
 
         Args:
-            images: ``(n, 3, H, W)``, uint8, or floating with values in [0, 1]; not written to.
+            images: ``(n, 3, H, W)``, uint8, or floating with values in [0, 1], which others and NaN
+                are not: ValueError. Not written to.
             parameters: n of them, or one that all images share, on the device of the images.
 
         Returns:
@@ -107,7 +112,7 @@ class ImageAugmentation(ABC, Generic[P]):
             try:
                 # Weighted means of values in [0, 1] leave it by rounding.
                 return self._apply(images, parameters).clamp_(0, 1)
-            except (AttributeError, ValueError):
+            except (AttributeError, TypeError, ValueError):
                 self.check_parameters(parameters)
                 raise
 
@@ -203,7 +208,16 @@ def unit_interval(images: Tensor) -> Tensor:
     check_images(images)
     if images.dtype == torch.uint8:
         return images.to(torch.float32) / 255
-    return images.to(torch.promote_types(images.dtype, torch.float32))
+    images = images.to(torch.promote_types(images.dtype, torch.float32))
+    # No graph can branch on values.
+    if images.numel() and not torch.compiler.is_compiling():
+        low, high = torch.stack(images.aminmax()).tolist()
+        if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+            raise ValueError(
+                f"floating images must have values in [0, 1], got {low:.4g} to {high:.4g}; divide "
+                "those up to 255 by 255, clamp what overshoots, and normalize afterwards"
+            )
+    return images
 
 
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -212,9 +226,15 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     The mean and the positive std of three channels are on the scale of [0, 1].
     """
     images = unit_interval(images)
-    if any(torch.as_tensor(x).shape != (3,) for x in (mean, std)) or not min(std) > 0:
-        raise ValueError(f"mean and positive std need three values, got {mean} and {std}")
-    return (images - images.new_tensor(mean)[:, None, None]) / images.new_tensor(std)[:, None, None]
+    wrong = f"mean and positive std need three values, got {mean} and {std}"
+    try:
+        given: dict[str, Any] = {"dtype": images.dtype, "device": images.device}
+        shift, scale = (torch.as_tensor(x, **given) for x in (mean, std))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(wrong) from error
+    if any(x.shape != (3,) for x in (shift, scale)) or not (shift.isfinite() & (scale > 0)).all():
+        raise ValueError(wrong)
+    return (images - shift[:, None, None]) / scale[:, None, None]
 
 
 def _kinds(parameters: object) -> list[Any]:

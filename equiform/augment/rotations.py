@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_count, check_number
-from equiform._points import check_points
+from equiform._points import at_least, check_offsets, check_points
+from equiform._precision import full_precision
 from equiform.augment._arguments import check_generator
 from equiform.groups import SpecialOrthogonal
 
@@ -55,7 +56,7 @@ def random_rotations(
     of the AMS 54 (2007), section 5: Q of a Gaussian matrix is Haar on O(d) once R has a positive
     diagonal.
     """
-    dtype = dtype or torch.get_default_dtype()
+    dtype = torch.get_default_dtype() if dtype is None else dtype
     check_count("d", d)
     for size in batch:
         check_count("batch", size, least=0)
@@ -129,8 +130,9 @@ def tilt(batch: BatchT, max_degrees: float, *, generator: torch.Generator | None
     num_clouds = len(ptr) - 1
     work = torch.promote_types(pos.dtype, torch.float32)
     # Drawn in float32 and computed as exactly as the points are given.
-    axis = torch.randn(num_clouds, 1, 3, generator=generator, device=pos.device).to(work)
-    share = torch.rand(num_clouds, 1, 1, generator=generator, device=pos.device).to(work)
+    source: Any = {"generator": generator, "dtype": torch.float32, "device": pos.device}
+    axis = torch.randn(num_clouds, 1, 3, **source).to(work)
+    share = torch.rand(num_clouds, 1, 1, **source).to(work)
     # The columns of the cross product with an axis generate the rotation about it.
     axis, eye = torch.nn.functional.normalize(axis, dim=-1), torch.eye(3).to(axis)[None]
     skew = torch.linalg.cross(axis, eye).mT
@@ -146,13 +148,20 @@ def _clouds(function: str, batch: Any) -> tuple[Tensor, Tensor]:
                 f"{function} needs a batch with a tensor {name}, got {type(batch).__name__} "
                 "without; use Batch.from_data_list([...]) of clouds with pos"
             )
-    check_points("(n, d)", empty=True, pos=batch.pos)
+    check_points("(n, d)", real=True, empty=True, pos=batch.pos)
+    check_offsets("ptr", batch.ptr, batch.pos)
     return batch.pos, batch.ptr
 
 
 def _turned(batch: BatchT, pos: Tensor, rotations: Tensor, bounds: Tensor) -> BatchT:
     """A shallow copy whose points from ``bounds[i]`` to ``bounds[i + 1]`` are turned alike."""
-    of_point = rotations.repeat_interleave(bounds.diff(), dim=0, output_size=len(pos))
     turned: Any = copy.copy(batch)
-    turned.pos = torch.einsum("nij,nj->ni", of_point, pos)
+    turned.pos = _rotate(pos, rotations, bounds)
     return turned
+
+
+@full_precision
+def _rotate(pos: Tensor, rotations: Tensor, bounds: Tensor) -> Tensor:
+    x, rotations = at_least(torch.float32, pos, rotations)
+    of_point = rotations.repeat_interleave(bounds.diff(), dim=0, output_size=len(x))
+    return torch.einsum("nij,nj->ni", of_point, x).to(pos.dtype)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from equiform._extras import require
+from equiform._points import check_points
 from equiform.data._cache import Arrays, cached_arrays
 from equiform.data._clusters import find_clusters, read_clusters
 from equiform.data.archive import (
@@ -46,6 +47,11 @@ def protein_item(name: str, coordinates: Tensor, cluster: int = UNKNOWN_CLUSTER)
         coordinates: (n, 3), ångström, finite; at least two different points.
         cluster: of similar sequences; -1 if unknown.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {name!r}")
+    check_points("(n, d)", real=True, coordinates=coordinates)
+    if coordinates.shape[1] != 3:
+        raise ValueError(f"coordinates must have shape (n, 3), got {tuple(coordinates.shape)}")
     centred = coordinates - coordinates.mean(dim=0)
     scale = centred.square().sum(dim=1).mean().sqrt()
     if not (scale.isfinite() and scale > 0):

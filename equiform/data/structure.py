@@ -113,6 +113,11 @@ def parse_calpha(name: str, data: bytes, *, limits: ReadLimits | None = None) ->
             known, see the module), has shifted columns, or its C-alpha atoms are absent, not
             finite, repeated, or not at distances that a protein has.
     """
+    if not isinstance(name, str) or not isinstance(data, bytes):
+        got = f"{type(name).__name__} and {type(data).__name__}"
+        raise TypeError(
+            f"name must be a string and data bytes, got {got}; read_calpha takes a path"
+        )
     stem, limit = structure_stem(name), (limits or ReadLimits()).member_bytes
     if stem is None:
         raise StructureFormatError(f"{name}: suffix is none of .pdb .ent .cif .mmcif, also .gz")

@@ -10,11 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from equiform._options import check_count
 from equiform._points import squared_modulus
+from equiform._precision import full_precision
 from equiform.forms import BilinearForm, EuclideanForm, HermitianForm, sigma
 from equiform.groups import DependencyMismatch, IsometryGroup, Moments
-from equiform.groups._arguments import check_matrix, check_pairs
-from equiform.groups._base import Fit, Signs
+from equiform.groups._arguments import check_pairs
+from equiform.groups._base import Fit
+from equiform.groups._matrices import Signs
 from equiform.groups.moments import Rounding, trace
 
 
@@ -51,13 +54,13 @@ class FiniteGroup(IsometryGroup):
     @classmethod
     def signs(cls, d: int) -> FiniteGroup:
         """All sign changes of d coordinates, Z2^d."""
+        d = check_count("d", d)
         return cls(*[torch.tensor([[[1.0]], [[-1.0]]], dtype=torch.float64)] * d)
 
     @classmethod
     def cyclic(cls, order: int, form: BilinearForm | None = None) -> FiniteGroup:
         """Rotations by multiples of 2π / order: SO(2), or phases U(1) for ``HermitianForm()``."""
-        if order < 1:
-            raise ValueError(f"order must be at least 1, got {order}")
+        order = check_count("order", order)
         angle = 2 * math.pi / order * torch.arange(order, dtype=torch.float64)
         c, s = angle.cos(), angle.sin()
         if isinstance(form, HermitianForm):
@@ -67,8 +70,10 @@ class FiniteGroup(IsometryGroup):
         raise ValueError(f"form must be EuclideanForm() or HermitianForm(), got {form}")
 
     @classmethod
+    @full_precision
     def generated_by(cls, generators: Tensor, *, max_order: int = 256) -> FiniteGroup:
         """All products of orthogonal or unitary generators ``(m, b, b)``, as one factor."""
+        max_order = check_count("max_order", max_order)
         _check_unitary(generators, "generators")
         tol = _tolerance(generators)
         elements = new = torch.eye(generators.shape[-1]).to(generators)[None]
@@ -100,10 +105,12 @@ class FiniteGroup(IsometryGroup):
         """Empty, shape ``(0, d, d)``."""
         return self.factors[0].new_empty(0, self.dim, self.dim)
 
-    def project_algebra(self, m: Tensor) -> Tensor:
+    def _project_algebra(self, m: Tensor) -> Tensor:
         """Zero, the only algebra element."""
-        check_matrix(self, m, "m")
         return torch.zeros_like(m)
+
+    def _exp(self, xi: Tensor) -> Tensor:
+        return torch.eye(self.dim).to(xi).expand_as(xi)
 
     def _sample(
         self, batch: tuple[int, ...], rapidity: float | Tensor, signs: Signs, **source: Any
@@ -112,29 +119,24 @@ class FiniteGroup(IsometryGroup):
         chosen = [torch.randint(len(factor), batch, **source) for factor in self.factors]
         return self._assemble(chosen)
 
-    def component(self, t: Tensor) -> Tensor:
-        """No signs, shape ``(..., 0)``."""
-        check_matrix(self, t, "t")
+    def _component(self, t: Tensor) -> Tensor:
+        """No signs."""
         return t.real.new_empty((*t.shape[:-2], 0))
 
-    def residual(self, t: Tensor) -> Tensor:
-        """Frobenius distance to the nearest element, computed in float64, shape ``(...)``."""
-        check_matrix(self, t, "t")
-        finite = t.isfinite().all(dim=(-2, -1))
-        t = t.to(torch.promote_types(t.dtype, torch.float64))
-        return torch.linalg.matrix_norm(t - self.polar(t)).where(finite, torch.inf)
+    def _residual(self, t: Tensor) -> Tensor:
+        """Frobenius distance to the nearest element."""
+        return torch.linalg.matrix_norm(t - self._polar(t))
 
-    def polar(self, m: Tensor) -> Tensor:
+    def _polar(self, m: Tensor) -> Tensor:
         """Nearest element in the Frobenius norm; the first of several."""
-        check_matrix(self, m, "m")
         dtype = m.dtype.to_complex() if self.form.sesquilinear else m.dtype
         return self._assemble([scores.argmax(-1) for scores in self._scores(m)]).to(dtype)
 
-    def balance(self, second_moment: Tensor) -> Tensor:
+    def _balance(self, second_moment: Tensor) -> Tensor:
         """The identity: the group leaves norms alone."""
-        check_matrix(self, second_moment, "second_moment")
         return torch.eye(self.dim).to(second_moment).expand_as(second_moment)
 
+    @full_precision
     def misfits(self, source: Tensor, target: Tensor) -> list[Tensor]:
         r"""For each factor, :math:`\lVert a_i - g b_i\rVert^2` on its block for all its elements g.
 
@@ -153,7 +155,7 @@ class FiniteGroup(IsometryGroup):
         chosen = [misfit.sum(-2).argmin(-1) for misfit in self.misfits(source, target)]
         t, norm = self._assemble(chosen), torch.linalg.matrix_norm
         scale = norm(target).maximum(norm(source))
-        if (norm(target - source @ t.mT) > rtol * scale).any():
+        if not (norm(target - source @ t.mT) <= rtol * scale).all():
             none = f"no element of {self!r} carries source to target"
             raise DependencyMismatch(f"{none}; recover gives the nearest one")
         return t
@@ -169,11 +171,12 @@ class FiniteGroup(IsometryGroup):
             for x, p, q in zip(scores, *norms, strict=True)
         ]
         anchored = moments if tau is None else moments.anchored(tau)
-        return self.polar(anchored.cross.mT), rank, torch.stack(unique).all(0)
+        return self._polar(anchored.cross.mT), rank, torch.stack(unique).all(0)
 
     def _diagonal(self, m: Tensor) -> list[Tensor]:
         return [m[..., block, block] for block in self.blocks]
 
+    @full_precision
     def _scores(self, m: Tensor) -> list[Tensor]:
         """For each factor Re tr(g^σ m) of its block for all its elements, shape ``(..., k)``."""
         work = torch.promote_types(m.dtype, self.factors[0].dtype)
@@ -213,6 +216,8 @@ def _distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _check_unitary(elements: Tensor, name: str) -> None:
+    if not isinstance(elements, Tensor):
+        raise TypeError(f"{name} must be a tensor (k, b, b), got {type(elements).__name__}")
     if elements.ndim != 3 or elements.shape[-1] != elements.shape[-2] or 0 in elements.shape:
         raise ValueError(f"{name} must have shape (k, b, b), got {tuple(elements.shape)}")
     if not (elements.is_floating_point() or elements.is_complex()):

@@ -40,16 +40,23 @@ def pair_orbit(z1: Tensor, z2: Tensor, group: FiniteGroup) -> Tensor:
         group: finite, on d dimensions.
 
     Returns:
-        One value a chunk, shape ``(...)``. Time n² times the orders of the factors, memory n times
-        them beside a tile of fixed size.
+        One value a chunk, shape ``(...)``; infinite where squares overflow, beyond 1e19 in float32.
+        Time n² times the orders of the factors, memory n times them beside a tile of fixed size.
     """
+    _check_group(group)
     z1, z2 = two_views(z1, z2)
+    if z1.shape[-1] != group.dim:
+        raise ValueError(f"z1 and z2 must have d={group.dim}, got {tuple(z1.shape)}")
+    group.form.check_embedding(z1)
     n = z1.shape[-2]
     total = z1.real.new_zeros(z1.shape[:-2])
     for misfit in group.misfits(z1, z2):
         # The minimum over g is attained at fixed elements around generic points, so what is
         # differentiated is each misfit times how many pairs chose it: no n² graph is kept.
-        total = total + 2 / n**2 * (_choices(misfit.detach()) * misfit).sum((-2, -1))
+        chosen = _choices(misfit.detach())
+        # What no pair chose adds nothing, be it infinite.
+        chosen_misfit = (chosen * misfit.where(chosen != 0, 0)).sum((-2, -1))
+        total = total + 2 / n**2 * chosen_misfit
     return total
 
 
@@ -61,6 +68,11 @@ def _choices(misfit: Tensor) -> Tensor:
         chosen = (own[..., :, None, :] + misfit[..., None, :, :]).argmin(-1)
         count.scatter_add_(-1, chosen, torch.ones_like(chosen, dtype=misfit.dtype))
     return counts
+
+
+def _check_group(group: object) -> None:
+    if not isinstance(group, FiniteGroup):
+        raise TypeError(f"group must be a FiniteGroup, got {group!r}")
 
 
 class PairOrbitLoss(nn.Module):
@@ -81,8 +93,7 @@ class PairOrbitLoss(nn.Module):
         self, group: FiniteGroup, *, num_chunks: int = 1, reduction: Reduction = "mean"
     ) -> None:
         super().__init__()
-        if not isinstance(group, FiniteGroup):
-            raise TypeError(f"group must be a FiniteGroup, got {group!r}")
+        _check_group(group)
         self.num_chunks = check_count("num_chunks", num_chunks)
         check_choice("reduction", reduction, get_args(Reduction))
         self.group = group

@@ -13,10 +13,12 @@ from torch.nn.functional import logsigmoid
 from equiform._options import check_number
 from equiform._precision import full_precision
 from equiform.functional._arguments import SupportsDistance, SupportsSimilarity, check_manifold
+from equiform.functional._scale import common_unit, over
 from equiform.functional._views import two_views
 from equiform.ops import log_partition
-from equiform.ops.distributed import gather_rows
+from equiform.ops.distributed import gather_rows, rows_of_ranks, together, unagreed
 from equiform.ops.info_nce import Backend
+from equiform.ops.overflow import infinite_overflow
 
 
 class InfoNCETerms(NamedTuple):
@@ -46,7 +48,7 @@ def info_nce(
         z1, z2: embeddings of the two views, shape ``(n, d)``.
         temperature: τ, positive.
         manifold: scores the pairs; inner products unless given.
-        gather_distributed: run over the global batch; ranks may hold different n. Every rank
+        gather_distributed: run over the global batch; ranks may hold any n, 0 too. Every rank
             returns the global loss, and DistributedDataParallel's average of the parameter
             gradients is that of one process on the whole batch. Differentiable once.
         backend: see :func:`equiform.ops.log_partition`.
@@ -60,12 +62,20 @@ def info_nce(
 
     Source: Chen et al., ICML 2020, eq. 1; the released CARE code at the same τ.
     """
+    if gather_distributed is True and unagreed():
+        return together(info_nce, **locals())
     positives, negatives = _view_logits(
-        *two_views(z1, z2, real=True), temperature, manifold, gather_distributed, backend
+        *two_views(z1, z2, real=True, gathered=gather_distributed),
+        temperature,
+        manifold,
+        gather_distributed,
+        backend,
     )
     # log(e^p + e^n) - p = -log sigmoid(p - n), without the cancellation: a loss near zero is right
     # to its last digits, where the difference of two logarithms has those of s/τ.
-    return -logsigmoid(positives - negatives).mean()
+    loss = -logsigmoid(positives - negatives).mean()
+    # NaN of other ranks stays NaN.
+    return loss if gather_distributed else infinite_overflow(loss, z1, z2)
 
 
 @full_precision
@@ -86,12 +96,21 @@ def info_nce_terms(
 
     Arguments as in :func:`info_nce`; n is at least 2, gathered over the global batch.
     """
+    if gather_distributed is True and unagreed():
+        return together(info_nce_terms, **locals())
     positives, negatives = _view_logits(
-        *two_views(z1, z2, real=True), temperature, manifold, gather_distributed, backend
+        *two_views(z1, z2, real=True, gathered=gather_distributed),
+        temperature,
+        manifold,
+        gather_distributed,
+        backend,
     )
     if len(positives) < 2:
         raise ValueError("info_nce_terms needs at least two pairs to have negatives, got n=1")
-    return InfoNCETerms(-positives.mean(), negatives.mean())
+    alignment = -positives.mean()
+    if not gather_distributed:
+        alignment = infinite_overflow(alignment, z1, z2)
+    return InfoNCETerms(alignment, negatives.mean())
 
 
 @full_precision
@@ -114,10 +133,12 @@ def uniformity(
     Source: Gupta et al., ICLR 2024, L_unif (there τ = 1); Wang & Isola, ICML 2020, with
     t = 1/(2τ), up to an additive constant.
     """
+    if gather_distributed is True and unagreed():
+        return together(uniformity, **locals())
     partitions = torch.stack(
         [
             _log_partition(z, 1, temperature, manifold, gather_distributed, backend)
-            for z in two_views(z1, z2, real=True)
+            for z in two_views(z1, z2, real=True, gathered=gather_distributed)
         ]
     )
     n = partitions.shape[1]
@@ -144,7 +165,10 @@ def invariance(z1: Tensor, z2: Tensor, *, manifold: SupportsDistance | None = No
     check_manifold(manifold, "dist")
     if manifold is not None:
         return manifold.dist(z1, z2).mean()
-    return torch.linalg.vector_norm(z1 - z2, dim=-1).mean()
+    # On a scale of its own the square of a displacement neither vanishes nor overflows.
+    gap = z1 - z2
+    unit = common_unit(gap, dim=-1)
+    return (torch.linalg.vector_norm(over(gap, unit), dim=-1) * unit[..., 0]).mean()
 
 
 def _log_partition(
@@ -187,7 +211,8 @@ def _view_logits(
     else:
         positives = score(z1.unsqueeze(1), z2.unsqueeze(1)).squeeze(-1)
     if gather_distributed:
-        positives, _ = gather_rows(positives, replicated=True)
+        sizes = [rows // 2 for rows in rows_of_ranks(len(z))]
+        positives, _ = gather_rows(positives, sizes, replicated=True)
     return positives, negatives.unflatten(0, (-1, 2))
 
 

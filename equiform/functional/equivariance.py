@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_choice, check_count, check_flag, check_number
-from equiform._points import at_least, real_dtype, squared_modulus
+from equiform._points import at_least, check_one_device, check_points, real_dtype, squared_modulus
 from equiform.forms import EuclideanForm, Form
 from equiform.functional._arguments import CarriesForm, check_manifold, form_of
+from equiform.functional._scale import rescaled
 from equiform.functional.orientation import orientation_gap
 from equiform.ops import gram_difference
-from equiform.ops.distributed import sum_over_ranks, world_size
+from equiform.ops.distributed import rows_of_ranks, sum_over_ranks, together, unagreed, world_size
 from equiform.ops.gram_difference import Backend, linked_difference
 
 #: The scale of the loss; see :func:`pairwise_equivariance`.
@@ -85,6 +86,8 @@ def pairwise_equivariance(
         TypeError, ValueError: the form cannot take the embeddings, they do not divide into chunks,
             or an option is unknown or does not go with another.
     """
+    if gather_distributed is True and unagreed():
+        return together(pairwise_equivariance, **locals())
     if manifold is not None or not isinstance(form, Form):
         form = form_of(form, manifold)
     options = num_chunks, normalization, center, link, reduction, backend, orientation
@@ -96,16 +99,22 @@ def pairwise_equivariance(
         check_options(*options, gather_distributed)
     if link != "product" or orientation:
         check_geometry(form, manifold, link, orientation)
-    z1, z2 = split_chunks(z1, z2, num_chunks)
-    n: float | Tensor = z1.shape[-2]
+    z1, z2 = split_chunks(z1, z2, num_chunks, gathered=gather_distributed)
+    n = z1.shape[-2]
     if gather_distributed and world_size() > 1:
-        n = sum_over_ranks(torch.tensor(n, dtype=torch.float64, device=z1.device))
-    elif n == 1 and not torch.compiler.is_compiling():
+        n = sum(rows_of_ranks(n))
+    if n == 1 and not torch.compiler.is_compiling():
         warnings.warn(
             "chunks of one point have no pairs to compare: on a manifold any two views meet the "
             "loss; use fewer chunks, of more points than dimensions",
             stacklevel=2,
         )
+    if normalization == "relative" and not gather_distributed:
+        # A common factor changes nothing, and on a common scale nothing overflows; but ranks would
+        # have to agree on it.
+        form.check_embedding(z1)
+        form.check_embedding(z2)
+        z1, z2 = rescaled(*at_least(torch.float32, z1, z2))
     if center:
         z1, z2 = (_centred(z, form, n, gather_distributed) for z in (z1, z2))
     pairs: dict[str, Any] = {
@@ -119,6 +128,7 @@ def pairwise_equivariance(
         if link == "product":
             loss = gram_difference(z1, z2, form, **pairs)
         else:
+            check_points(z1=z1, z2=z2, real=True, empty=True)
             loss = linked_difference(z1, z2, manifold.log_cosh_products, **pairs)  # type: ignore[union-attr]
         loss = loss * (1 / n**2 if normalization == "pairs" else 2 / n)
     if orientation:
@@ -170,18 +180,26 @@ def check_geometry(form: Form, manifold: object, link: str, orientation: float) 
         check_manifold(manifold, "log_cosh_products")
 
 
-def split_chunks(z1: Tensor, z2: Tensor, num_chunks: int) -> tuple[Tensor, Tensor]:
-    """``(n, d) -> (num_chunks, n / num_chunks, d)``; ``(c, n, d)`` views are chunked already."""
+def split_chunks(
+    z1: Tensor, z2: Tensor, num_chunks: int, *, gathered: bool = False
+) -> tuple[Tensor, Tensor]:
+    """``(n, d) -> (num_chunks, n / num_chunks, d)``; ``(c, n, d)`` views are chunked already.
+
+    Where views are ``gathered`` from several ranks, one rank may have none.
+    """
     if not (isinstance(z1, Tensor) and isinstance(z2, Tensor)):
         raise TypeError(
             "z1 and z2 must be views as tensors, got "
             f"{type(z1).__name__} and {type(z2).__name__}; use torch.as_tensor"
         )
-    if z1.shape != z2.shape or z1.ndim not in (2, 3) or 0 in z1.shape:
+    sizes = z1.shape[:-2] + z1.shape[-1:] if gathered and world_size() > 1 else z1.shape
+    if z1.shape != z2.shape or z1.ndim not in (2, 3) or 0 in sizes:
         raise ValueError(
             "z1 and z2 must be views of one non-empty shape (n, d), or (c, n, d) for c chunks, "
             f"got {tuple(z1.shape)} and {tuple(z2.shape)}"
         )
+    if z1.device != z2.device:
+        check_one_device(z1=z1, z2=z2)
     if z1.ndim == 3:
         if num_chunks not in (1, len(z1)):
             raise ValueError(f"{len(z1)} chunks of shape {tuple(z1.shape)} with {num_chunks=}")
@@ -191,7 +209,9 @@ def split_chunks(z1: Tensor, z2: Tensor, num_chunks: int) -> tuple[Tensor, Tenso
             f"a batch of {len(z1)} does not divide into num_chunks={num_chunks}; "
             "drop the last batch (DataLoader(drop_last=True)) or choose a divisor"
         )
-    return z1.unflatten(0, (num_chunks, -1)), z2.unflatten(0, (num_chunks, -1))
+    # Not unflatten, which is written in Python.
+    chunks = num_chunks, len(z1) // num_chunks, z1.shape[1]
+    return z1.view(chunks), z2.view(chunks)
 
 
 def reduce_chunks(loss: Tensor, reduction: Reduction) -> Tensor:
@@ -199,7 +219,7 @@ def reduce_chunks(loss: Tensor, reduction: Reduction) -> Tensor:
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
 
 
-def _centred(z: Tensor, form: Form, n: float | Tensor, gather_distributed: bool) -> Tensor:
+def _centred(z: Tensor, form: Form, n: int, gather_distributed: bool) -> Tensor:
     """The points less the mean of their chunk."""
     form.check_embedding(z)
     (z,) = at_least(torch.float32, z)
@@ -207,7 +227,7 @@ def _centred(z: Tensor, form: Form, n: float | Tensor, gather_distributed: bool)
     if gather_distributed:
         # Each rank takes it off rows of its own.
         total = sum_over_ranks(total, replicated=False)
-    return z - total / torch.as_tensor(n, dtype=z.real.dtype, device=z.device)
+    return z - total / n
 
 
 def _relative_difference(z1: Tensor, z2: Tensor, form: Form, pairs: dict[str, Any]) -> Tensor:
@@ -227,5 +247,5 @@ def _relative_difference(z1: Tensor, z2: Tensor, form: Form, pairs: dict[str, An
     if pairs["gather_distributed"]:
         energy = sum_over_ranks(energy)
     # Products below the rounding of the embeddings are those of an isotropic subspace.
-    none = size <= (10 * torch.finfo(dtype).eps * energy).square()
+    none = (size <= (10 * torch.finfo(dtype).eps * energy).square()) & energy.isfinite()
     return torch.where(none, 0, change / size.where(~none, 1)).to(dtype)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_count, check_number
-from equiform._points import at_least, check_points, real_dtype
+from equiform._points import at_least, check_one_device, check_points, real_dtype
 from equiform._precision import full_precision
 from equiform.functional._labels import check_labels
 from equiform.functional._scale import unit_rows
@@ -41,6 +41,7 @@ def nearest_neighbours(query: Tensor, gallery: Tensor, k: int) -> Neighbours:
     """
     check_points("(n, d)", real=True, finite=True, query=query)
     check_points("(n, d)", real=True, finite=True, gallery=gallery)
+    check_one_device(query=query, gallery=gallery)
     return _nearest(query, gallery, k)
 
 

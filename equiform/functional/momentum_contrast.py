@@ -27,7 +27,8 @@ def momentum_contrast(
               \Big[\log\Big(e^{s(q_i, k_i)/τ} + \sum_j e^{s(q_i, u_j)/τ}\Big) - s(q_i, k_i)/τ\Big]
 
     It is differentiable in all embeddings. MoCo holds keys and queue fixed, which those of an
-    :class:`equiform.nn.MomentumEncoder` are. Memory is that of the nm logits.
+    :class:`equiform.nn.MomentumEncoder` are. Memory is that of the nm logits. Where these overflow,
+    for embeddings longer than 1e19 in float32, the loss is infinite.
 
     Args:
         query: q, of the encoder, real, shape ``(n, d)``.
@@ -37,7 +38,8 @@ def momentum_contrast(
         manifold: scores the pairs; inner products unless given.
 
     Returns:
-        A scalar. Averaged over ranks of equal n it is that of the global batch.
+        A scalar, in the common precision of all embeddings, at least float32. Averaged over ranks
+        of equal n it is that of the global batch.
 
     Source: He et al., CVPR 2020, eq. 1; the default τ of Chen et al., "Improved Baselines with
     Momentum Contrastive Learning", 2020.
@@ -49,15 +51,24 @@ def momentum_contrast(
             f"momentum_contrast needs query and key (n, d) and queue (m, d), "
             f"got {tuple(query.shape)} and {tuple(queue.shape)}"
         )
+    if queue.device != query.device:
+        where = f"{query.device} and {queue.device}; use queue.to({str(query.device)!r})"
+        raise ValueError(f"query and queue must be on one device, got {where}")
     check_number("temperature", temperature, positive=True)
     check_manifold(manifold, "similarity")
-    query, key = at_least(torch.float32, query, key)
-    queue = queue.to(query.dtype)
+    query, key, queue = at_least(torch.float32, query, key, queue)
     if manifold is None:
         positives, negatives = (query * key).sum(-1), query @ queue.mT
     else:
         positives = manifold.similarity(query.unsqueeze(1), key.unsqueeze(1)).flatten()
         negatives = manifold.similarity(query, queue)
-    # log(e^p + e^n) - p = -log sigmoid(p - n), exact to its last digits where the loss is small.
-    negatives = (negatives / temperature).logsumexp(-1)
-    return -logsigmoid(positives / temperature - negatives).mean()
+    if len(queue):
+        # log(e^p + e^n) - p = -log sigmoid(p - n), exact to its last digits where it is small.
+        negatives = (negatives / temperature).logsumexp(-1)
+        loss = -logsigmoid(positives / temperature - negatives).mean()
+    else:
+        loss = (0 * query).sum()
+    # A difference of two infinite logits says nothing, but that they are.
+    loss = torch.where(loss.isnan(), torch.inf, loss)
+    finite = query.isfinite().all() & key.isfinite().all() & queue.isfinite().all()
+    return torch.where(finite, loss, torch.nan)

@@ -7,10 +7,11 @@ from torch import Tensor
 
 from equiform._options import check_flag
 from equiform._precision import full_precision
+from equiform.functional._scale import rescaled
 from equiform.functional._views import two_views
 from equiform.groups import Moments
 from equiform.groups.moments import trace
-from equiform.ops.distributed import sum_over_ranks
+from equiform.ops.distributed import rows_of_ranks, sum_over_ranks, together, unagreed
 
 
 @full_precision
@@ -47,13 +48,15 @@ def orientation_gap(z1: Tensor, z2: Tensor, *, gather_distributed: bool = False)
     Raises:
         TypeError: the embeddings are complex, where orientation has no meaning.
     """
-    moments, dtype = _moments(z1, z2, gather_distributed)
+    if gather_distributed is True and unagreed():
+        return together(orientation_gap, **locals())
+    moments, finite, dtype = _moments(z1, z2, gather_distributed)
     s = torch.linalg.svdvals(moments.cross)
     product = trace(moments.source) * trace(moments.target)
     reversed_ = torch.linalg.slogdet(moments.cross.detach()).sign < 0
     counts = reversed_ & _full_rank(s, product.sqrt(), torch.finfo(dtype).eps)
     scale = product.where(counts, 1).sqrt()
-    return torch.where(counts, s[..., -1] / scale, 0).to(dtype)
+    return torch.where(counts, s[..., -1] / scale, 0).where(finite, torch.nan).to(dtype)
 
 
 @full_precision
@@ -82,7 +85,9 @@ def orientation_determinant(z1: Tensor, z2: Tensor, *, gather_distributed: bool 
         numerical rank below d (always with n < d) it is 0 with gradient 0. Where only
         :math:`A^t B` is singular it is 1 with gradient 0: the gradient is finite everywhere.
     """
-    moments, dtype = _moments(z1, z2, gather_distributed)
+    if gather_distributed is True and unagreed():
+        return together(orientation_determinant, **locals())
+    moments, finite, dtype = _moments(z1, z2, gather_distributed)
     d, eps = moments.dim, torch.finfo(dtype).eps
     source, target = trace(moments.source), trace(moments.target)
     # Moments of one set square the singular values of its points, and so their rounding.
@@ -98,14 +103,30 @@ def orientation_determinant(z1: Tensor, z2: Tensor, *, gather_distributed: bool 
     )
     log_cosine = log_cross.logabsdet - (log_source.logabsdet + log_target.logabsdet) / 2
     signed = torch.where(oriented, log_cross.sign * (log_cosine / d).exp(), 0)
-    return torch.where(spans, 1 - signed, 0).to(dtype)
+    return torch.where(spans, 1 - signed, 0).where(finite, torch.nan).to(dtype)
 
 
-def _moments(z1: Tensor, z2: Tensor, gather_distributed: bool) -> tuple[Moments, torch.dtype]:
+def _moments(
+    z1: Tensor, z2: Tensor, gather_distributed: bool
+) -> tuple[Moments, Tensor, torch.dtype]:
+    """Moments, with zeros for those that are not finite; which are; and the dtype of the points.
+
+    Each set on a scale of its own, which neither measure sees, unless ranks would have to agree.
+    """
     check_flag("gather_distributed", gather_distributed)
-    z1, z2 = two_views(z1, z2, real=True)
-    moments = Moments.of(z1, z2)
-    return moments.map(sum_over_ranks) if gather_distributed else moments, z1.dtype
+    z1, z2 = two_views(z1, z2, real=True, gathered=gather_distributed)
+    if gather_distributed:
+        rows_of_ranks(z1.shape[-2])
+        moments = Moments.of(z1, z2).map(sum_over_ranks)
+    else:
+        moments = Moments.of(*rescaled(z1), *rescaled(z2))
+    sets = moments.source, moments.cross, moments.target
+    finite = torch.stack([m.isfinite().all(-1).all(-1) for m in sets]).all(0)
+    return (
+        moments.map(lambda m: torch.where(finite[(...,) + (None,) * (m.ndim - finite.ndim)], m, 0)),
+        finite,
+        z1.dtype,
+    )
 
 
 def _full_rank(singular_values: Tensor, scale: Tensor, eps: float) -> Tensor:

@@ -44,7 +44,7 @@ class OrientationLoss(nn.Module):
 
     def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
         """Loss of embeddings before and after, row by row."""
-        z1, z2 = split_chunks(z1, z2, self.num_chunks)
+        z1, z2 = split_chunks(z1, z2, self.num_chunks, gathered=self.gather_distributed)
         values = self.term(z1, z2, gather_distributed=self.gather_distributed)
         return reduce_chunks(values, self.reduction)
 

@@ -31,8 +31,9 @@ class EffectiveRank(PairMetric):
         self.form = form if manifold is None else meant
 
     def measure(self, source: Tensor, target: Tensor) -> tuple[Tensor, float]:
-        """Effective rank of the embeddings before the transformation."""
-        return functional.effective_rank(source, self.form), 1.0
+        """Effective rank of the embeddings before the transformation, NaN if any after it is."""
+        rank = functional.effective_rank(source, self.form)
+        return rank.where(target.isfinite().all(), torch.nan), 1.0
 
 
 class Uniformity(PairMetric):

@@ -9,8 +9,8 @@ from equiform._extras import lazy_exports
 if TYPE_CHECKING:
     from equiform.nn.deepsets import DeepSets as DeepSets
     from equiform.nn.heads import ProjectionHead as ProjectionHead
-    from equiform.nn.momentum import EmbeddingQueue as EmbeddingQueue
     from equiform.nn.momentum import MomentumEncoder as MomentumEncoder
+    from equiform.nn.queue import EmbeddingQueue as EmbeddingQueue
     from equiform.nn.resnet import BasicBlock as BasicBlock
     from equiform.nn.resnet import Bottleneck as Bottleneck
     from equiform.nn.resnet import ResNet as ResNet

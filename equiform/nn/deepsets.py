@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from equiform._extras import require
-from equiform.nn._arguments import check_counts, check_rows
+from equiform._options import check_count
+from equiform._points import check_offsets
+from equiform.nn._arguments import check_counts, check_like_parameters, check_rows
 
 require("torch_geometric", extra="proteins")
 from torch_geometric.nn.aggr import DeepSetsAggregation  # noqa: E402
@@ -49,11 +52,39 @@ class DeepSets(nn.Module):
             pos: the points of all clouds.
             index: (N,) int64, the cloud of each point: ``batch.batch`` of PyG. With neither
                 `index` nor `ptr` all points are one cloud.
-            ptr: (num_clouds + 1,) int64, where each cloud begins: ``batch.ptr``, in its place.
+            ptr: (num_clouds + 1,) int64, where each cloud begins, and N: ``batch.ptr``, in its
+                place.
             num_clouds: found from `index` or `ptr` if not given.
         """
         if not isinstance(pos, Tensor):
             given = type(pos).__name__
             raise TypeError(f"pos must be a tensor, got {given}; use batch.pos and batch.batch")
         check_rows("pos", pos, self.in_features)
+        check_like_parameters("pos", pos, self)
+        if num_clouds is not None:
+            num_clouds = check_count("num_clouds", num_clouds, least=0)
+        if ptr is not None:
+            check_offsets("ptr", ptr, pos)
+            if index is not None:
+                raise ValueError("index and ptr both say whose each point is; give one of the two")
+            if num_clouds not in (None, len(ptr) - 1):
+                raise ValueError(f"num_clouds={num_clouds}, but ptr is of {len(ptr) - 1} clouds")
+        if index is not None:
+            _check_index(index, pos, num_clouds)
         return self.aggregation(pos, index, ptr=ptr, dim_size=num_clouds)
+
+
+def _check_index(index: Tensor, pos: Tensor, num_clouds: int | None) -> None:
+    """Raise unless they are the clouds of points."""
+    n = len(pos)
+    if not isinstance(index, Tensor) or index.dtype != torch.int64:
+        got = index.dtype if isinstance(index, Tensor) else type(index).__name__
+        raise TypeError(f"index must be an int64 tensor of shape ({n},), got {got}")
+    if index.shape != (n,) or index.device != pos.device:
+        given = f"{tuple(index.shape)} on {index.device}"
+        raise ValueError(f"index must have shape ({n},), on {pos.device} as pos, got {given}")
+    if n and not torch.compiler.is_compiling():  # no graph can branch on values
+        low, high = torch.stack(index.aminmax()).tolist()
+        if low < 0 or (num_clouds is not None and high >= num_clouds):
+            below = "" if num_clouds is None else f" and below num_clouds={num_clouds}"
+            raise ValueError(f"index must be from 0 on{below}, got values from {low} to {high}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 from equiform._options import check_count
+from equiform.nn._arguments import check_like_parameters, check_normalizable, check_rows
 
 
 class ProjectionHead(nn.Sequential):
@@ -36,3 +37,13 @@ class ProjectionHead(nn.Sequential):
         for before, after in pairwise(hidden):
             layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU()]
         super().__init__(*layers, nn.Linear(hidden[-1], last))
+        self.in_features = widths[0]
+
+    def forward(self, x: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Embeddings for a loss; of one row only in eval mode."""
+        check_rows("x", x, self.in_features)
+        check_like_parameters("x", x, self)
+        for layer in self:
+            if isinstance(layer, nn.BatchNorm1d):
+                check_normalizable("x", x, layer)
+        return super().forward(x)

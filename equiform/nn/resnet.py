@@ -9,7 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from equiform._options import check_count, check_flag
-from equiform.nn._arguments import check_counts
+from equiform.nn._arguments import (
+    check_counts,
+    check_images,
+    check_like_parameters,
+    check_normalizable,
+)
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential | None:
@@ -58,6 +63,7 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(n, in_channels, h, w) -> (n, expansion * width, ⌈h / stride⌉, ⌈w / stride⌉)``."""
+        _check(self, x, self.bn2, self.conv2.stride[0] * self.conv1.stride[0])
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
         return self.relu(x + shortcut)
@@ -87,6 +93,7 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """As :meth:`BasicBlock.forward`."""
+        _check(self, x, self.bn2, self.conv2.stride[0] * self.conv1.stride[0])
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.bn3(self.conv3(self.relu(self.bn2(self.conv2(x)))))
@@ -160,9 +167,19 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed images, ``(n, 3, h, w) -> (n, out_features)``, not normalised."""
+        _check(self, x, self.bn1, 8 if isinstance(self.maxpool, nn.Identity) else 32)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+def _check(
+    module: BasicBlock | Bottleneck | ResNet, x: Tensor, norm: nn.Module, shrink: int
+) -> None:
+    """Raise unless x are images that a module can take, whose last sides are so much shorter."""
+    check_images("x", x, module.conv1.in_channels)
+    check_like_parameters("x", x, module)
+    check_normalizable("x", x, norm, shrink)
 
 
 def _stage(block: _Block, depth: int, in_channels: int, width: int, stride: int) -> nn.Sequential:

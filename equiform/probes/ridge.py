@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_number
-from equiform._points import check_points
+from equiform._points import check_one_device, check_points
 
 
 class LinearProbe(NamedTuple):
@@ -41,6 +41,7 @@ def fit_ridge(z: Tensor, targets: Tensor, *, penalty: float = 1e-6) -> LinearPro
     if isinstance(targets, Tensor) and targets.ndim == 1:
         raise ValueError("targets must have shape (n, k), got (n,); use targets[:, None] for one")
     check_points("(n, d)", real=True, finite=True, targets=targets)
+    check_one_device(z=z, targets=targets)
     if len(z) != len(targets):
         given = f"{tuple(z.shape)} and {tuple(targets.shape)}"
         raise ValueError(f"fit_ridge needs z (n, d) and targets (n, k), got {given}")

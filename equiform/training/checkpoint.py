@@ -34,6 +34,8 @@ def save_checkpoint(path: str | os.PathLike[str], state: Mapping[str, Any]) -> N
     The state is of tensors, numbers, strings, and dictionaries, lists and tuples of them: what
     ``torch.load(weights_only=True)`` reads back. TypeError names what is not.
     """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"state must be a dict, got {reprlib.repr(state)}")
     buffer = io.BytesIO()
     torch.save(plain("state", state, Tensor), buffer)
     payload = buffer.getvalue()

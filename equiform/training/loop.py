@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -27,6 +26,7 @@ from equiform.training.checkpoint import (
     restore_random_state,
     save_checkpoint,
 )
+from equiform.training.finite import check_finite, sizes
 from equiform.training.processes import rank
 from equiform.training.progress import Progress
 
@@ -92,7 +92,8 @@ def fit(
         module: what the loss trains; set to train mode at the start.
         loss: a scalar of a batch, or several by name: the one called ``loss`` is minimised, all
             are recorded. Of a `CARELoss` return ``terms.total``, or the dict
-            ``{"loss": terms.total, "equivariance": terms.equivariance}``.
+            ``{"loss": terms.total, "equivariance": terms.equivariance}``. It may use autocast in
+            bfloat16; float16 would need a GradScaler, which is not offered.
         batches: gives the batches of an epoch each time it is iterated, as a DataLoader does.
         epochs: how many in all, those before resumption included.
         scheduler: stepped after each step of the optimizer; not a ReduceLROnPlateau.
@@ -112,11 +113,14 @@ def fit(
 
     Raises:
         CheckpointError: the checkpoint is damaged, or of another configuration or scheduler.
-        FloatingPointError: the loss of an epoch is not finite.
+        FloatingPointError: a loss or a gradient is not finite; the message names the first epoch
+            and batch. No step is taken with it: the weights are those of the step before.
     """
     epochs, accumulate = check_count("epochs", epochs), check_count("accumulate", accumulate)
     unit_size = check_count("unit_size", unit_size)
     check_flag("resume", resume)
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module must be a torch module, got {module!r}")
     check_callable("loss", loss, "a function of a batch")
     for name, function in {"after_step": after_step, "measure": measure}.items():
         if function is not None:
@@ -130,8 +134,16 @@ def fit(
         raise TypeError(f"scheduler must be a torch LRScheduler, got {scheduler!r}")
     if isinstance(scheduler, ReduceLROnPlateau):
         raise TypeError("scheduler must need no metric, got ReduceLROnPlateau; step it in measure")
-    if not len(batches):
+    try:
+        steps = len(batches)
+    except TypeError as error:
+        raise TypeError(f"batches must have a length, got {batches!r}; use list(...)") from error
+    if not steps:
         raise ValueError("batches is empty; use a smaller batch size or drop_last=False")
+    if not isinstance(checkpoint, str | os.PathLike | None):
+        raise TypeError(f"checkpoint must be a path, got {checkpoint!r}")
+    if not isinstance(configuration, Mapping | None):
+        raise TypeError(f"configuration must be a dict, got {configuration!r}")
     if resume and checkpoint is None:
         raise ValueError("resume=True needs checkpoint=PATH, got None")
     identity: dict[str, Any] = plain("configuration", configuration or {})
@@ -153,21 +165,27 @@ def fit(
     first = rank() == 0
     start = time.perf_counter()
     module.train()
-    steps, done = len(batches), len(rows)
+    done = len(rows)
     with closing(
         Progress(description, epochs, steps, done, unit=unit, unit_size=unit_size, shown=first)
     ) as progress:
         for epoch in range(done + 1, epochs + 1):
             totals: dict[str, Tensor] = {}
+            seen: list[Tensor] = []  # since the last step
             for index, batch in enumerate(batches):
                 terms = _scalars("loss", loss(batch), "tensor", _RECORDED)
                 if "loss" not in terms:
                     raise ValueError(f'loss must return one term called "loss", got {list(terms)}')
+                if not terms["loss"].requires_grad:
+                    raise ValueError("loss must depend on parameters, got one without a gradient")
                 behind = index % accumulate  # batches of this step that came before
                 if not behind:
                     optimizer.zero_grad()
                 (terms["loss"] / min(accumulate, steps - index + behind)).backward()
+                seen.append(sizes(terms["loss"], optimizer))
                 if behind + 1 == accumulate or index + 1 == steps:
+                    check_finite(seen, description, epoch, first=index + 1 - behind)
+                    seen.clear()
                     optimizer.step()
                     if scheduler is not None:
                         scheduler.step()
@@ -179,9 +197,6 @@ def fit(
                 progress.step()
             means = sum_over_ranks(torch.stack(list(totals.values())) / steps) / world_size()
             row = {"epoch": epoch, **dict(zip(totals, means.tolist(), strict=True))}
-            if not math.isfinite(row["loss"]):
-                which = f"the loss is {row['loss']} in epoch {epoch}"
-                raise FloatingPointError(f"{description}: {which}; lower the learning rate")
             row["learning_rate"] = float(optimizer.param_groups[0]["lr"])
             if measure is not None:
                 module.eval()
@@ -213,8 +228,10 @@ def _scalars(function: str, returned: Any, what: str, taken: Set[str]) -> Mappin
         raise ValueError(f"{function} must not return {names}, which fit records; use other names")
     kinds = Tensor if what == "tensor" else Real | Tensor
     for name, term in terms.items():
-        if not isinstance(term, kinds) or getattr(term, "ndim", 0):
-            shape = f" of shape {tuple(term.shape)}" if isinstance(term, Tensor) else ""
+        scalar = isinstance(term, kinds) and not getattr(term, "ndim", 0)
+        if not scalar or (isinstance(term, Tensor) and term.is_complex()):
+            tensor = isinstance(term, Tensor)
+            shape = f" of shape {tuple(term.shape)}, {term.dtype}" if tensor else ""
             remedy = "; return terms.total" if hasattr(term, "total") else ""
             raise TypeError(
                 f"{function} must return a scalar {what}, or a dict of them, got {name}: "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from equiform._extras import require
@@ -20,6 +21,8 @@ def write_csv(path: str | os.PathLike[str], rows: Sequence[Row]) -> None:
     As a log of :func:`equiform.training.fit` it writes all rows each time, so that a resumed run
     leaves none twice.
     """
+    if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
+        raise TypeError(f"rows must be a list of dicts, got {reprlib.repr(rows)}")
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -35,6 +38,8 @@ class TensorBoardLog:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
+        if not isinstance(folder, str | os.PathLike):
+            raise TypeError(f"folder must be a path, got {folder!r}")
         require("tensorboard", extra="examples")
         self.folder = folder
         self._writer: Any = None

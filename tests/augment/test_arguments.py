@@ -20,6 +20,7 @@ from equiform.augment import (
     normalize,
     simclr_augmentation,
     two_views,
+    unit_interval,
 )
 
 FLIP, IMAGES = HorizontalFlip(), torch.rand(4, 3, 8, 8)
@@ -44,6 +45,7 @@ CROP, SIMCLR = RandomResizedCrop(8), simclr_augmentation(8)
         (partial(RandomResizedCrop, (8, 8.0)), "size"),
         (partial(RandomResizedCrop, None), "size"),
         (partial(RandomResizedCrop, 8, scale=1), "scale"),
+        (partial(RandomResizedCrop, 8, scale=torch.tensor(1.0)), "scale"),
         (partial(RandomResizedCrop, 8, ratio=(True, 2)), "ratio"),
         (partial(RandomResizedCrop, 8, antialias="no"), "antialias"),
         (partial(simclr_augmentation, kernel_size="3"), "kernel_size"),
@@ -106,6 +108,12 @@ def test_options_of_views_are_checked(call, error, match):
         (partial(SIMCLR.apply, IMAGES, Compose(FLIP).sample(1)), TypeError, "'Blur.*'Composed"),
         (partial(fixed, HorizontalFlip, FLIP.sample(1)), TypeError, r"use HorizontalFlip\("),
         (partial(normalize, IMAGES, 0.5, 0.5), ValueError, "mean and positive std need three"),
+        (partial(normalize, IMAGES, "abc", [1, 1, 1]), TypeError, "mean and positive std need"),
+        (partial(normalize, IMAGES, [1, np.nan, 1], [1, 1, 1]), ValueError, "need three values"),
+        (partial(normalize, IMAGES, [1, 1, 1], [1, np.nan, 1]), ValueError, "need three values"),
+        (partial(CROP.boxes, None, 8, 8), TypeError, "parameters must be those of augmentation"),
+        (partial(CROP.boxes, CROP.sample(1), 8, 0.5), TypeError, "width must be an int, got 0.5"),
+        (partial(CROP.sample(1).repeat, -1), ValueError, "repeats must be at least 0"),
         (partial(normalize, np.ones((1, 3, 2, 2)), 0.5, 0.5), TypeError, "images must be a tensor"),
     ],
 )
@@ -141,3 +149,38 @@ def test_counts_of_numpy_are_taken():
     expected = care_views(SIMCLR, IMAGES, 2, generator=generators[1], rank=1, world_size=2)
     assert all(map(torch.equal, views, expected))
     assert len(FLIP.sample(two).repeat(two)) == 4
+
+
+@pytest.mark.parametrize(
+    ("images", "values"),
+    [
+        (255 * IMAGES, r"[\d.]+ to 2\d\d"),
+        (IMAGES.half() * 255, r"[\d.]+ to 2\d\d"),
+        (IMAGES - 0.5, r"-0\.\d+ to"),
+        (IMAGES.masked_fill(IMAGES[1, 2, 3, 4] == IMAGES, np.nan), "nan to nan"),
+        (IMAGES.masked_fill(IMAGES[1, 2, 3, 4] == IMAGES, np.inf), r"[\d.]+ to inf"),
+    ],
+)
+def test_floating_images_beyond_the_unit_interval_are_refused(images, values):
+    for call in (FLIP, partial(SIMCLR.apply, parameters=SIMCLR.sample(1)), unit_interval):
+        with pytest.raises(ValueError, match=rf"values in \[0, 1\], got {values}.* by 255, clamp"):
+            call(images)
+    with pytest.raises(ValueError, match=r"values in \[0, 1\], got"):
+        normalize(images, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
+
+
+def test_what_is_beyond_it_by_rounding_is_clamped():
+    result = FLIP(IMAGES.mul(0).add(1 + 1e-3))
+    assert (result == 1).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_autocast_changes_nothing(dtype):
+    images = IMAGES.to(dtype)
+    calls = [*SIMCLR.steps, Solarize(), SIMCLR, lambda x, generator: normalize(x, *2 * [[0.5] * 3])]
+    for call in calls:
+        expected = call(images, generator=torch.Generator().manual_seed(0))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            result = call(images, generator=torch.Generator().manual_seed(0))
+        assert result.dtype == expected.dtype == torch.promote_types(dtype, torch.float32)
+        assert torch.equal(result, expected)  # one and the same computation twice

@@ -195,3 +195,75 @@ def test_tilt_checks_the_angle(angle):
 def test_tilt_needs_points():
     with pytest.raises(ValueError, match=r"tilt needs batch\.pos of shape \(N, 3\), got \(2, 4\)"):
         tilt(pyg.Batch(pos=torch.ones(2, 4), ptr=torch.tensor([0, 2])), 10.0)
+
+
+CALLS = {
+    "rotate_chunks": lambda x: rotate_chunks(x, 2, generator=generator())[0],
+    "reorient": lambda x: reorient(x, generator=generator()),
+    "tilt": lambda x: tilt(x, 20.0, generator=generator()),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_autocast_changes_nothing(name, dtype):
+    batch = batch_of_clouds(SIZES[:4])
+    batch.pos = batch.pos.to(dtype)
+    expected = CALLS[name](batch).pos
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        pos = CALLS[name](batch).pos
+        rotations = random_rotations(3, generator=generator(), dtype=dtype)
+    assert pos.dtype == expected.dtype == dtype
+    assert torch.equal(pos, expected)  # one and the same computation twice
+    assert torch.equal(rotations, random_rotations(3, generator=generator(), dtype=dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_rounded_once(dtype):
+    batch = batch_of_clouds(SIZES[:4])
+    batch.pos = batch.pos.to(dtype)
+    rotated, rotations = rotate_chunks(batch, 1, generator=generator())
+    expected = batch.pos.double() @ rotations[0].double().mT
+    # Half a unit in the last place, and the rounding of float32 before.
+    torch.testing.assert_close(
+        rotated.pos.double(), expected, rtol=0.51 * torch.finfo(dtype).eps, atol=1e-6
+    )
+
+
+def test_nan_stays_in_its_point():
+    batch = batch_of_clouds(SIZES)
+    batch.pos[4, 1] = torch.nan
+    for call in CALLS.values():
+        bad = call(batch).pos.isnan()
+        assert bad[4].all()
+        assert bad.sum() == 3
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize(
+    ("changes", "error", "match"),
+    [
+        (
+            {"ptr": torch.tensor([1, 3, 5])},
+            ValueError,
+            r"ptr must be .* points, 5, got \[1, 3, 5\]",
+        ),
+        ({"ptr": torch.tensor([0, 3, 7])}, ValueError, r"ptr must be .* points, 5, got"),
+        ({"ptr": torch.tensor([0, 4, 2, 3, 5])}, ValueError, "ptr must be .* upward"),
+        ({"ptr": torch.tensor([0.0, 5.0])}, TypeError, "ptr must be an int64 tensor"),
+        ({"ptr": torch.tensor(5)}, ValueError, r"ptr must be .* got shape \(\)"),
+        ({"pos": torch.ones(5, 3).cfloat()}, TypeError, "pos must be real"),
+    ],
+)
+def test_where_clouds_begin_must_be_said_right(name, changes, error, match):
+    batch = pyg.Batch(pos=torch.ones(5, 3), ptr=torch.tensor([0, 2, 5]))
+    for key, value in changes.items():
+        batch[key] = value
+    with pytest.raises(error, match=match):
+        CALLS[name](batch)
+
+
+@pytest.mark.parametrize("dtype", ["float32", torch.ones(3), 3])
+def test_the_dtype_must_be_one(dtype):
+    with pytest.raises(ValueError, match="dtype must be real and floating, got"):
+        random_rotations(dtype=dtype)

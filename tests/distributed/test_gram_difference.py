@@ -16,7 +16,10 @@ from equiform import (
 from equiform.ops import gram_difference
 from tests.distributed.ranks import on_ranks
 
-N, D = 11, 4  # 11 rows do not divide by 2 or 4
+D = 4
+#: Rows of each rank, by world size.
+SHARES = {1: [11], 2: [6, 5], 4: [4, 0, 5, 2]}
+(N,) = SHARES[1]
 _R4 = slice(0, D)
 FORMS = {
     "euclidean": EuclideanForm(),
@@ -44,14 +47,14 @@ def losses_and_gradients(rank, size):
     results = []
     for name, options in CASES:
         form = FORMS[name]
-        shares = [z.tensor_split(size, dim=1)[rank] for z in batch(form, options["num_chunks"])]
+        shares = [z.split(SHARES[size], 1)[rank] for z in batch(form, options["num_chunks"])]
         z1, z2 = (share.clone().requires_grad_() for share in shares)
         loss = PairwiseEquivarianceLoss(form, gather_distributed=True, **options)(z1, z2)
         results.append([loss.detach(), *torch.autograd.grad(loss, (z1, z2))])
     # What moments cannot see is computed on gathered rows.
     mask = torch.rand(N, N, generator=torch.Generator().manual_seed(1)) > 0.5
     for options in ({"mask": mask}, {"backend": "gram"}, {"backend": "reference"}):
-        shares = [z[0].tensor_split(size)[rank] for z in batch(EuclideanForm(), 1)]
+        shares = [z[0].split(SHARES[size])[rank] for z in batch(EuclideanForm(), 1)]
         z1, z2 = (share.clone().requires_grad_() for share in shares)
         loss = gram_difference(z1, z2, EuclideanForm(), gather_distributed=True, **options)
         results.append([loss.detach(), *torch.autograd.grad(loss, (z1, z2))])
@@ -64,7 +67,7 @@ def parameter_gradients(rank, size):
     torch.manual_seed(0)
     encoder = nn.Linear(3, D, dtype=torch.float64)
     model = DistributedDataParallel(encoder) if size > 1 else encoder
-    x, y = torch.randn(2, N, 3, dtype=torch.float64).tensor_split(size, dim=1)[rank]
+    x, y = torch.randn(2, N, 3, dtype=torch.float64).split(SHARES[size], 1)[rank]
     z1, z2 = model(torch.cat([x, y])).chunk(2)
     PairwiseEquivarianceLoss(gather_distributed=True)(z1, z2).backward()
     return [p.grad for p in encoder.parameters()]

@@ -8,6 +8,8 @@ from equiform.functional import orientation_determinant
 from equiform.losses import OrientationLoss
 from tests.distributed.ranks import on_ranks
 
+#: Rows of each rank, by world size.
+SHARES = {1: [7], 2: [4, 3], 4: [3, 0, 3, 1]}
 LOSSES = [
     PairwiseEquivarianceLoss(orientation=2.0, gather_distributed=True),
     OrientationLoss(gather_distributed=True),
@@ -16,7 +18,7 @@ LOSSES = [
 
 
 def batch():
-    """Two chunks of 7 rows, which do not divide by 2 or 4, and a noisy mirror image."""
+    """Two chunks of 7 rows, and a noisy mirror image."""
     generator = torch.Generator().manual_seed(0)
     z, noise = torch.randn(2, 2, 7, 3, dtype=torch.float64, generator=generator)
     mirror = torch.tensor([-1.0, 1.0, 1.0], dtype=torch.float64)
@@ -26,7 +28,7 @@ def batch():
 def losses_and_gradients(rank, size):
     results = []
     for loss in LOSSES:
-        z1, z2 = (z.tensor_split(size, dim=1)[rank].clone().requires_grad_() for z in batch())
+        z1, z2 = (z.split(SHARES[size], 1)[rank].clone().requires_grad_() for z in batch())
         value = loss(z1, z2)
         results.append([value.detach(), *torch.autograd.grad(value, (z1, z2))])
     return results

@@ -166,6 +166,12 @@ def test_single_precision_elements_are_taken():
         (lambda: FiniteGroup(torch.eye(2).expand(2, 2, 2)), ValueError, "twice"),
         (lambda: FiniteGroup(torch.eye(2, dtype=torch.int64)[None]), ValueError, "int64"),
         (lambda: FiniteGroup(PERMUTATIONS[:4]), ValueError, "generated_by"),
+        (lambda: FiniteGroup([[[1.0]]]), TypeError, r"factor 0 must be a tensor .* got list"),
+        (lambda: FiniteGroup(torch.full((1, 1, 1), torch.nan)), ValueError, "orthogonal"),
+        (lambda: FiniteGroup.generated_by(None), TypeError, "generators must be a tensor"),
+        (lambda: FiniteGroup.signs(0), ValueError, "d must be at least 1"),
+        (lambda: FiniteGroup.signs("3"), TypeError, "d must be an int"),
+        (lambda: FiniteGroup.cyclic(2.5), TypeError, "order must be an int"),
         (lambda: FiniteGroup.cyclic(0), ValueError, "order"),
         (
             lambda: FiniteGroup.generated_by(EuclideanForm().isometry_group(3).sample(2)),
@@ -179,3 +185,18 @@ def test_single_precision_elements_are_taken():
 def test_errors_name_the_remedy(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@every_group
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_no_element_is_found_for_what_is_not_finite(name, value):
+    group, _ = GROUPS[name]
+    m = torch.stack(2 * [torch.eye(group.dim, dtype=double(group))])
+    m[1, 0, -1] = value
+    for result in (group.polar(m), group.balance(m), group.recover(m, m).matrix):
+        assert result[0].isfinite().all()
+        assert result[1].isnan().any()
+    assert group.project_algebra(m)[1].isnan().any()
+    assert not group.residual(m)[1].isfinite()
+    assert group.contains(m).tolist() == [True, False]
+    assert group.extend(m, m)[1].isnan().all()

@@ -114,6 +114,8 @@ def test_module_chunks_reduces_and_keeps_single_precision():
             ValueError,
             "one non-empty shape",
         ),
+        (lambda: pair_orbit(torch.ones(3, 2), torch.ones(3, 2), None), TypeError, "FiniteGroup"),
+        (lambda: pair_orbit(*torch.ones(2, 3, 3), FiniteGroup.signs(2)), ValueError, "z2 .* d=2"),
         (lambda: PairOrbitLoss(Q8, num_chunks=0), ValueError, "num_chunks must be at least 1"),
         (lambda: PairOrbitLoss(Q8, num_chunks=2.0), TypeError, "num_chunks must be an int"),
         (lambda: PairOrbitLoss(Q8, reduction="meen"), ValueError, "reduction must be one of"),
@@ -123,3 +125,68 @@ def test_module_chunks_reduces_and_keeps_single_precision():
 def test_errors_name_the_argument(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_is_not_finite_stays_so_in_its_chunk(which, value):
+    views = torch.randn(2, 3, 5, 2, dtype=torch.complex128)
+    expected = pair_orbit(*views, Q8)
+    views[which, 1, 2, 0] = value
+    result = pair_orbit(*views, Q8)
+    assert result.isfinite().tolist() == [True, False, True]
+    torch.testing.assert_close(result[::2], expected[::2])
+
+
+@pytest.mark.parametrize("scale", [0, 1e-40, 1e18, 1e30])
+def test_it_overflows_to_infinity_and_scales_until_then(scale):
+    b, a = torch.randn(2, 6, 3)
+    z = (scale * b).requires_grad_()
+    loss = pair_orbit(z, scale * a, FiniteGroup.signs(3))
+    expected = scale**2 * pair_orbit(b.double(), a.double(), FiniteGroup.signs(3))
+    torch.testing.assert_close(loss.double(), expected.float().double(), rtol=1e-5, atol=1e-37)
+    assert torch.autograd.grad(loss, z)[0].isfinite().all()
+
+
+def test_autocast_changes_nothing():
+    b, a = torch.randn(2, 6, 2)
+    group, m = FiniteGroup.cyclic(5), torch.randn(4, 2, 2)
+    calls = (
+        lambda: pair_orbit(b, a, group),
+        lambda: group.misfits(b, a)[0],
+        lambda: group.polar(m),
+        lambda: FiniteGroup.generated_by(group.factors[0][1:2].float()).factors[0],
+    )
+    for call in calls:
+        expected = call()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            result = call()
+        assert result.dtype == expected.dtype
+        assert torch.equal(result, expected)  # one and the same computation twice
+
+
+def test_transforms():
+    group = FiniteGroup.signs(3)
+    b, a = torch.randn(2, 2, 4, 3, dtype=torch.float64)
+
+    def loss(x, y):
+        return pair_orbit(x, y, group)
+
+    (expected,) = torch.autograd.grad(loss(x := b[0].clone().requires_grad_(), a[0]), x)
+    torch.testing.assert_close(torch.func.vmap(loss)(b, a), loss(b, a))
+    torch.testing.assert_close(torch.func.grad(loss)(b[0], a[0]), expected)
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(loss))(b, a)[0], expected)
+    tangents = torch.randn(2, 4, 3, dtype=torch.float64)
+    slope = torch.func.jvp(loss, (b[0], a[0]), (tangents[0], 0 * tangents[1]))[1]
+    torch.testing.assert_close(slope, (expected * tangents[0]).sum())
+    # Quadratic in both views together: twice the value is the second derivative along them.
+    hessian = torch.func.hessian(lambda t: loss(t * b[0], t * a[0]))(torch.ones(()).double())
+    torch.testing.assert_close(hessian, 2 * loss(b[0], a[0]))
+
+
+@pytest.mark.slow
+def test_it_compiles():
+    b, a = torch.randn(2, 6, 3)
+    loss = PairOrbitLoss(FiniteGroup.signs(3), num_chunks=2)
+    compiled = torch.compile(loss, fullgraph=True, dynamic=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(b, a), loss(b, a))

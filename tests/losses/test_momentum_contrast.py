@@ -110,3 +110,74 @@ def test_complex_embeddings_are_refused_by_name(name):
     wrong = sets | {name: torch.ones(3, 2, dtype=torch.cfloat)}
     with pytest.raises(TypeError, match=f"{name}.* must be .*real"):
         momentum_contrast(**wrong)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_what_is_not_finite_gives_nan(which, value):
+    sets = [torch.randn(n, 3) for n in (4, 4, 5)]
+    sets[which][0, 0] = value
+    assert momentum_contrast(*sets).isnan()
+    assert which == 2 or momentum_contrast(*sets[:2], torch.zeros(0, 3)).isnan()
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-40, 1e-20, 1e18, 1e30])
+def test_extremes_are_right_or_overflow_to_infinity(scale):
+    q, k, u = (scale * torch.randn(n, 3) for n in (4, 4, 5))
+    for sets in ((q, k, u), (q, q, q)):
+        expected = momentum_contrast(*(x.double() for x in sets)).float()
+        expected = expected if scale < 1e19 else torch.tensor(torch.inf)
+        torch.testing.assert_close(momentum_contrast(*sets), expected)
+    assert momentum_contrast(q, k, u[:0]) == 0
+
+
+def test_second_derivatives_at_the_origin_and_of_an_empty_queue():
+    z = torch.zeros(3, 2, dtype=torch.float64)
+    hessian = torch.func.hessian(lambda q, u: momentum_contrast(q, q, u))
+    for q, u in ((z, z), (z + 1, z + 1), (z, z[:0])):
+        assert hessian(q, u).isfinite().all()
+
+
+def test_transforms():
+    sets = [torch.randn(2, n, 3, dtype=torch.float64) for n in (4, 4, 5)]
+    values = torch.stack([momentum_contrast(*parts) for parts in zip(*sets, strict=True)])
+    torch.testing.assert_close(torch.func.vmap(momentum_contrast)(*sets), values)
+    one, tangents = [x[0] for x in sets], [x[1] for x in sets]
+    slope = 0.0
+    for i, tangent in enumerate(tangents):
+        leaves = [x.clone().requires_grad_() for x in one]
+        (expected,) = torch.autograd.grad(momentum_contrast(*leaves), leaves[i])
+        for transform in (torch.func.grad, torch.func.jacrev, torch.func.jacfwd):
+            torch.testing.assert_close(transform(momentum_contrast, i)(*one), expected)
+        slope = slope + (expected * tangent).sum()
+    torch.testing.assert_close(
+        torch.func.jvp(momentum_contrast, tuple(one), tuple(tangents)), (values[0], slope)
+    )
+    q = one[0].requires_grad_()
+    losses = torch.stack([momentum_contrast(q, *one[1:]), momentum_contrast(q, *tangents[1:])])
+    batched = torch.autograd.grad(
+        losses, q, torch.eye(2).double(), is_grads_batched=True, retain_graph=True
+    )[0]
+    for loss, gradient in zip(losses, batched, strict=True):
+        torch.testing.assert_close(torch.autograd.grad(loss, q, retain_graph=True)[0], gradient)
+
+
+@pytest.mark.slow
+def test_it_compiles_and_is_exported():
+    loss = MomentumContrastLoss()
+    compiled = torch.compile(loss, fullgraph=True, dynamic=True, backend="aot_eager")
+    sets = [torch.randn(n, 3) for n in (4, 4, 5)]
+    torch.testing.assert_close(compiled(*sets), loss(*sets))
+    torch.testing.assert_close(torch.export.export(loss, tuple(sets)).module()(*sets), loss(*sets))
+
+
+def test_devices_and_temperatures_are_checked():
+    q = torch.ones(3, 2)
+    for sets in ((q.to("meta"), q, q), (q, q.to("meta"), q), (q, q, q.to("meta"))):
+        with pytest.raises(ValueError, match=r"must be on one device, got .*meta"):
+            momentum_contrast(*sets)
+    for temperature in (torch.tensor(0.2), "0.2", None, True):
+        with pytest.raises(TypeError, match="temperature must be a number"):
+            momentum_contrast(q, q, q, temperature)
+        with pytest.raises(TypeError, match="temperature must be a number"):
+            MomentumContrastLoss(temperature)

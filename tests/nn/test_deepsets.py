@@ -91,3 +91,64 @@ def test_sizes_are_checked(sizes, error, match):
 def test_what_are_no_points_is_refused(encoder, pos, error, match):
     with pytest.raises(error, match=match):
         encoder(pos)
+
+
+POS = torch.randn(5, 3, dtype=torch.float64)
+
+
+def ints(*values):
+    return torch.tensor(values)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        (
+            {"ptr": ints(1, 3, 5)},
+            ValueError,
+            r"ptr must be .* points, 5, got \[1, 3, 5\]",
+        ),
+        ({"ptr": ints(0, 3, 7)}, ValueError, r"ptr must be .* points, 5, got \[0, 3, 7\]"),
+        ({"ptr": ints(0, 3)}, ValueError, r"ptr must be .* points, 5, got \[0, 3\]"),
+        ({"ptr": ints(0, 4, 2, 5)}, ValueError, r"ptr must be .* upward"),
+        ({"ptr": ints(0, 5)[None]}, ValueError, r"ptr must be .* got shape \(1, 2\)"),
+        ({"ptr": torch.zeros(0, dtype=torch.long)}, ValueError, r"ptr must be .* got shape \(0,\)"),
+        ({"ptr": torch.tensor([0.0, 5.0])}, TypeError, "ptr must be an int64 .* got torch.float32"),
+        ({"ptr": [0, 5]}, TypeError, "ptr must be an int64 tensor .* got list"),
+        ({"ptr": ints(0, 5).to("meta")}, ValueError, "ptr must be .* on cpu as .* got it on meta"),
+        ({"ptr": ints(0, 5), "num_clouds": 2}, ValueError, "num_clouds=2, but ptr is of 1 clouds"),
+        ({"ptr": ints(0, 5), "index": ints(0, 0, 0, 0, 0)}, ValueError, "give one of the two"),
+        ({"index": ints(0, 0, 1)}, ValueError, r"index must have shape \(5,\), .* got \(3,\)"),
+        ({"index": ints(0, 0, -1, 0, 0)}, ValueError, "index must be from 0 on, got .* -1 to 0"),
+        (
+            {"index": ints(0, 0, 2, 0, 0), "num_clouds": 2},
+            ValueError,
+            "index must be from 0 on and below num_clouds=2, got values from 0 to 2",
+        ),
+        ({"index": torch.zeros(5)}, TypeError, "index must be an int64 .* got torch.float32"),
+        ({"index": [0] * 5}, TypeError, "index must be an int64 tensor .* got list"),
+        ({"num_clouds": -1}, ValueError, "num_clouds must be at least 0"),
+        ({"num_clouds": 1.0}, TypeError, "num_clouds must be an int"),
+        ({"pos": POS.float()}, TypeError, r"pos must be torch\.float64, .* got torch\.float32"),
+        ({"pos": POS.to("meta")}, ValueError, "pos must be on cpu, as the module is, got meta"),
+    ],
+)
+def test_whose_a_point_is_must_be_said_right(encoder, options, error, match):
+    with pytest.raises(error, match=match):
+        encoder(**({"pos": POS} | options))
+
+
+def test_nan_stays_in_its_cloud_and_clouds_may_be_empty(encoder):
+    pos = POS.clone()
+    pos[4, 0] = torch.nan
+    ptr = ints(0, 2, 2, 3, 5)
+    out = encoder(pos, ptr=ptr)
+    assert out.isnan().all(1).tolist() == [False, False, False, True]
+    torch.testing.assert_close(out[:3], encoder(POS, ptr=ptr)[:3])
+    assert encoder(POS[:0], ptr=ints(0, 0)).shape == (1, 5)
+
+
+@pytest.mark.slow
+def test_it_compiles(encoder):
+    compiled = torch.compile(encoder, fullgraph=True, dynamic=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(POS, ptr=ints(0, 2, 5)), encoder(POS, ptr=ints(0, 2, 5)))

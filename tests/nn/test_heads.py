@@ -52,3 +52,20 @@ def test_one_embedding_in_eval_mode_and_a_state_that_loads():
 def test_errors(widths, error, match):
     with pytest.raises(error, match=match):
         ProjectionHead(*widths)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "match"),
+    [
+        (torch.ones(1, 4), ValueError, r"x must give batch norms two .* got \(1, 4\); .*eval\(\)"),
+        (torch.ones(5, 3), ValueError, r"x must have shape \(n, 4\), got \(5, 3\)"),
+        (torch.ones(4), ValueError, r"x must have shape \(n, d\), got \(4,\); use x\[None\]"),
+        (torch.ones(5, 4).double(), TypeError, r"x must be torch\.float32, .* got torch\.float64"),
+        (torch.ones(5, 4).long(), TypeError, "x must be floating-point"),
+        (torch.ones(5, 4).numpy(), TypeError, "x must be a tensor"),
+    ],
+)
+def test_what_comes_in_is_checked(x, error, match):
+    with pytest.raises(error, match=match):
+        ProjectionHead(4, 3, 2)(x)
+    assert ProjectionHead(4, 2)(torch.ones(1, 4)).shape == (1, 2)

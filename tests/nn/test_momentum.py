@@ -1,17 +1,17 @@
-"""The momentum encoder against its formula, and the queue against a Python deque."""
+"""The momentum encoder against its formula, in every precision and on manifolds."""
 
 import copy
-from collections import deque
+import io
+import pickle
 
-import hypothesis.strategies as st
+import geoopt
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
 from torch import nn
 
-from equiform.functional import momentum_contrast
-from equiform.nn import EmbeddingQueue, MomentumEncoder
+from equiform import Hyperboloid, Sphere
+from equiform.nn import MomentumEncoder
 
 
 def encoder():
@@ -105,77 +105,151 @@ def test_an_update_needs_the_encoder():
         MomentumEncoder(encoder()).update(None)
     with pytest.raises(ValueError, match="got a Linear whose parameters or buffers"):
         MomentumEncoder(encoder()).update(nn.Linear(3, 4))
+    with pytest.raises(ValueError, match="run a batch through it first, got Lazy"):
+        MomentumEncoder(nn.LazyLinear(3))
+    slow = MomentumEncoder(encoder())
+    slow.momentum = 1.5
+    with pytest.raises(ValueError, match=r"momentum must be in \[0, 1\], got 1\.5"):
+        slow.update(encoder())
 
 
-@given(
-    size=st.integers(1, 7),
-    batches=st.lists(st.integers(0, 10), max_size=6),
-)
-def test_the_queue_holds_the_last_embeddings(size, batches):
-    queue, reference = EmbeddingQueue(2, size), deque(maxlen=size)
-    seen = 0
-    for n in batches:
-        rows = torch.arange(seen, seen + n).float().unsqueeze(1).expand(n, 2)  # not contiguous
-        seen += n
-        queue.enqueue(rows)
-        reference.extend(rows[:, 0].tolist())
-        held = queue.embeddings()
-        assert held.shape == (len(reference), 2)
-        assert sorted(held[:, 0].tolist()) == list(reference)
-        assert torch.equal(held[:, 0], held[:, 1])
-    assert queue.embeddings().shape == (min(seen, size), 2)
+HALVES = [torch.bfloat16, torch.float16]
 
 
-def test_the_queue_resumes_from_its_state(dtype):
-    queue = EmbeddingQueue(3, 5).to(dtype)
-    queue.enqueue(torch.randn(7, 3, dtype=dtype))
-    other = EmbeddingQueue(3, 5).to(dtype)
-    other.load_state_dict(copy.deepcopy(queue.state_dict()))
-    more = torch.randn(2, 3, dtype=dtype)
-    for q in (queue, other):
-        q.enqueue(more)
-    assert torch.equal(queue.embeddings(), other.embeddings())
-    assert queue.embeddings().dtype == dtype
+def step(dtype):
+    """An encoder of zeros in half precision, and its copy, to be followed to one."""
+    online = nn.Linear(3, 2).to(dtype)
+    nn.init.zeros_(online.weight)
+    slow = MomentumEncoder(online, 0.999)
+    nn.init.ones_(online.weight)
+    return online, slow
 
 
-def test_a_loss_may_be_differentiated_after_the_queue_has_moved_on():
-    queue = EmbeddingQueue(3, 4)
-    queue.enqueue(torch.randn(4, 3))
-    query = torch.randn(4, 3, requires_grad=True)
-    key = torch.randn(4, 3)
-    (expected,) = torch.autograd.grad(momentum_contrast(query, key, queue.embeddings()), query)
-    loss = momentum_contrast(query, key, queue.embeddings())
-    queue.enqueue(query)  # with its graph, which the queue does not keep
-    loss.backward()
-    assert torch.equal(query.grad, expected)
-    assert not queue.embeddings().requires_grad
+@pytest.mark.parametrize("dtype", HALVES)
+def test_half_precision_arrives(dtype):
+    # Each step is a thousandth of what is left, where rounding takes 1/512 or 1/4096 of the whole.
+    online, slow = step(dtype)
+    for _ in range(2000):
+        slow.update(online)
+    expected = torch.full_like(online.weight, 1 - 0.999**2000)
+    torch.testing.assert_close(slow.module.weight, expected, rtol=torch.finfo(dtype).eps, atol=0)
 
 
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("outside", [False, True])
+def test_other_dtypes_on_the_way_lose_nothing(dtype, outside):
+    online, slow = step(dtype)
+    if outside:  # what was in float32 when it was made
+        slow = MomentumEncoder(nn.Linear(3, 2), 0.999)
+        nn.init.constant_(slow.module.weight, 1 / 3)
+        slow.to(dtype)
+    start = 1 / 3 if outside else 0.0
+    ways = [nn.Module.half, nn.Module.bfloat16, nn.Module.float, lambda x: x.to(dtype)]
+    for way in 5 * ways:
+        for _ in range(10):
+            slow.update(online)
+        way(slow)
+        assert slow.module.weight.dtype == way(online).weight.dtype
+        online.to(dtype)
+    # 200 steps, each rounded in float32.
+    expected = torch.full((2, 3), 1 - (1 - start) * 0.999**200)
+    torch.testing.assert_close(slow.float().module.weight.detach(), expected, rtol=2e-5, atol=0)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_a_state_holds_the_digits_and_loads_across_precisions(dtype):
+    online, slow = step(dtype)
+    for _ in range(50):
+        slow.update(online)
+    assert slow.state_dict().keys() == MomentumEncoder(nn.Linear(3, 2)).state_dict().keys()
+    file = io.BytesIO()
+    torch.save(nn.ModuleDict({"slow": slow}).state_dict(), file)  # as a part of something else
+    state = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
+    saved = state["slow.module.weight"].clone()
+    copies = {name: step(dtype)[1] for name in ("loaded", "full", "older")}
+    nn.ModuleDict({"slow": copies["loaded"]}).load_state_dict(state)
+    copies["full"].float().load_state_dict(slow.state_dict())
+    copies |= {"deep": copy.deepcopy(slow), "pickled": pickle.loads(pickle.dumps(slow))}
+    rounded = {key: x.to(dtype) for key, x in slow.state_dict().items()}
+    copies["older"].load_state_dict(rounded)  # as it was saved before there were such digits
+    for _ in range(50):
+        for each in (slow, *copies.values()):
+            each.update(online)
+    assert torch.equal(state["slow.module.weight"], saved)
+    for name, each in copies.items():
+        assert each.module.weight.dtype == (torch.float32 if name == "full" else dtype)
+        # The older state was rounded once, the others were not.
+        rtol = torch.finfo(dtype).eps if name == "older" else 1e-6
+        got, expected = (x.state_dict()["module.weight"] for x in (each, slow))
+        torch.testing.assert_close(got, expected, rtol=rtol, atol=0)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_what_is_set_by_hand_is_where_it_was_set(dtype):
+    online, slow = step(dtype)
+    slow.update(online)
+    nn.init.constant_(slow.module.weight, 0.5)
+    assert (slow.state_dict()["module.weight"] == 0.5).all()
+    slow.update(online)
+    torch.testing.assert_close(slow.state_dict()["module.weight"], torch.full((2, 3), 0.5005))
+
+
+class _Points(nn.Module):
+    def __init__(self, manifold, *shape):
+        super().__init__()
+        points = manifold.projx(torch.randn(*shape, dtype=torch.float64))
+        self.points = geoopt.ManifoldParameter(points, manifold=manifold)
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, torch.float32, torch.float64])
 @pytest.mark.parametrize(
-    ("dim", "size", "error", "match"),
-    [
-        (3, 0, ValueError, "size must be at least 1, got size=0"),
-        (True, 8, TypeError, "dim must be an int, got True"),
-        (2.5, 8, TypeError, "dim must be an int, got 2.5"),
-        (3, "8", TypeError, "size must be an int, got '8'"),
-    ],
+    "manifold",
+    [Sphere(), Hyperboloid(2.0), geoopt.Lorentz(), geoopt.PoincareBall(), geoopt.Stiefel()],
+    ids=lambda x: type(x).__name__,
 )
-def test_the_queue_checks_its_sizes(dim, size, error, match):
-    with pytest.raises(error, match=match):
-        EmbeddingQueue(dim, size)
+def test_points_of_a_manifold_move_along_it(manifold, dtype):
+    shape = (5, 3)
+    online = _Points(manifold, *shape).to(dtype)
+    slow = MomentumEncoder(_Points(manifold, *shape).to(dtype), 0.7)
+    work = torch.promote_types(dtype, torch.float32)
+    eps = torch.finfo(work).eps
+
+    def place(module):
+        return module.state_dict()[next(iter(module.state_dict()))].to(work).detach()
+
+    target = manifold.projx(place(online))
+    for _ in range(3):
+        before = manifold.projx(place(slow))
+        slow.update(online)
+        after = place(slow)
+        # A projection of a point that is there moves it by rounding.
+        torch.testing.assert_close(after, manifold.projx(after), rtol=0, atol=200 * eps)
+        assert isinstance(slow.module.points, geoopt.ManifoldParameter)
+        if isinstance(manifold, Sphere | Hyperboloid):  # whose distances are exact
+            left, all_ = (manifold.dist(x, target) for x in (after, before))
+            torch.testing.assert_close(left, 0.7 * all_, rtol=200 * eps, atol=200 * eps)
+    for _ in range(100):
+        slow.update(online)
+    # geoopt's own logarithms lose more than half the digits near a point.
+    tolerance = 400 * eps if isinstance(manifold, Sphere | Hyperboloid) else eps**0.3
+    torch.testing.assert_close(place(slow), target, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize(
-    ("embeddings", "error", "match"),
-    [
-        (torch.zeros(3), ValueError, r"embeddings must have shape \(n, d\), got \(3,\)"),
-        (torch.zeros(2, 4), ValueError, r"embeddings must have shape \(n, 3\), got \(2, 4\)"),
-        (torch.zeros(2, 3).cfloat(), TypeError, "embeddings must be real"),
-        (torch.zeros(2, 3).long(), TypeError, "embeddings must be floating-point"),
-        (torch.zeros(2, 3).numpy(), TypeError, "embeddings must be a tensor"),
-        (None, TypeError, "embeddings must be a tensor"),
-    ],
-)
-def test_the_queue_checks_what_goes_in(embeddings, error, match):
-    with pytest.raises(error, match=match):
-        EmbeddingQueue(3, 2).enqueue(embeddings)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_stays_so(value):
+    for online in (nn.Linear(3, 3), nn.Linear(3, 3).bfloat16(), _Points(geoopt.Stiefel(), 3, 3)):
+        slow = MomentumEncoder(online, 0.9)
+        x = next(online.parameters())
+        with torch.no_grad():
+            x[0, 0] = value
+        slow.update(online)
+        assert not next(slow.module.parameters())[0, 0].isfinite()
+
+
+def test_integers_are_copied():
+    online = nn.ParameterDict({"bits": nn.Parameter(torch.arange(3), requires_grad=False)})
+    slow = MomentumEncoder(online, 0.9)
+    online["bits"] += 7
+    slow.update(online)
+    assert torch.equal(slow.module["bits"], torch.tensor([7, 8, 9]))
+    assert slow.state_dict()["module.bits"].dtype == torch.int64

@@ -211,6 +211,59 @@ def test_errors(make, error, match):
         make()
 
 
+IMAGES = torch.rand(2, 3, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "match"),
+    [
+        (
+            (255 * IMAGES).byte(),
+            TypeError,
+            r"x must be floating-point, got torch\.uint8; use x",
+        ),
+        (IMAGES.long(), TypeError, r"x must be floating-point, got torch\.int64"),
+        (IMAGES.cfloat(), TypeError, r"x must be floating-point, got torch\.complex64"),
+        (IMAGES.double(), TypeError, r"x must be torch\.float32, .* got torch\.float64; use x\.to"),
+        (IMAGES[:, :1], ValueError, r"x must have shape \(n, 3, h, w\), got \(2, 1, 8, 8\)"),
+        (IMAGES[0], ValueError, r"x must have shape \(n, 3, h, w\), got \(3, 8, 8\)"),
+        (IMAGES[..., :0], ValueError, r"x must have shape .* got \(2, 3, 8, 0\)"),
+        (IMAGES[:0], ValueError, r"two values a channel .* got \(0, 3, 8, 8\); use a larger batch"),
+        (IMAGES[:1], ValueError, r"two values a channel .* got \(1, 3, 8, 8\)"),
+        (IMAGES.to("meta"), ValueError, "x must be on cpu, as the module is, got meta"),
+        (IMAGES.numpy(), TypeError, r"x must be a tensor \(n, 3, h, w\), got ndarray; use torch"),
+        (None, TypeError, r"x must be a tensor \(n, 3, h, w\), got NoneType$"),
+    ],
+)
+def test_what_are_no_images_is_refused(x, error, match):
+    block = BasicBlock(3, 3, stride=8)
+    for module in (resnet18(width=2, cifar_stem=True), block, Bottleneck(3, 3, stride=8)):
+        with pytest.raises(error, match=match):
+            module(x)
+
+
+def test_what_autocast_casts_is_taken():
+    encoder = resnet18(width=2, cifar_stem=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert encoder(IMAGES.bfloat16()).isfinite().all()
+        with pytest.raises(TypeError, match=r"x must be torch\.float32"):
+            encoder(IMAGES.double())
+
+
+def test_nan_stays_in_its_image():
+    encoder = resnet18(width=2, cifar_stem=True).eval()
+    images = IMAGES.clone()
+    images[1, 0, 3, 3] = torch.nan
+    assert encoder(images).isnan().all(1).tolist() == [False, True]
+
+
+@pytest.mark.slow
+def test_it_compiles():
+    encoder = resnet18(width=2, cifar_stem=True)
+    compiled = torch.compile(encoder, fullgraph=True, dynamic=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(IMAGES), encoder(IMAGES), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (7, 5), (1, 1)])
 def test_a_narrow_shortcut_is_a_strided_convolution(height, width):
     shortcut = BasicBlock(4, 6, stride=2).downsample[0].double()

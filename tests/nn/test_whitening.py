@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -66,3 +68,59 @@ def test_any_precision_is_whitened_in_float32_or_better(
         torch.testing.assert_close(white.double(), expected, rtol=64 * eps, atol=64 * eps)
         layer.eval()
         exact.eval()
+
+
+def moved(layer: Whitening, before: dict[str, torch.Tensor]) -> bool:
+    return any(not torch.equal(x, before[name]) for name, x in layer.state_dict().items())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_batch_that_is_not_finite_gives_nan_and_ruins_nothing(
+    value: float, generator: torch.Generator
+) -> None:
+    z = torch.randn(9, 4, generator=generator)
+    layer = Whitening(4)
+    layer(z)
+    before = copy.deepcopy(layer.state_dict())
+    bad = z.clone()
+    bad[3, 1] = value
+    assert layer(bad).isnan().all()  # as each row is taken from the mean of all
+    assert not moved(layer, before)
+    white = layer.eval()(bad)
+    others = torch.arange(9) != 3
+    assert not white[3].isfinite().all()
+    torch.testing.assert_close(white[others], layer(z)[others])
+
+
+@pytest.mark.parametrize(
+    ("z", "match"),
+    [
+        (torch.ones(1, 4), "z must hold two rows or more in train mode, got 1"),
+        (torch.ones(0, 4), "z must hold two rows or more in train mode, got 0"),
+        (torch.full((9, 4), 0.1), "z must vary in a batch, .* around 0.1; look for a collapse"),
+        (torch.zeros(9, 4), "z must vary in a batch, .* got variance 0 around 0;"),
+        (torch.eye(9, 4) * 1e30, "z must vary in a batch, .* got variance inf"),
+        (torch.eye(9, 4) * 1e-30, "z must vary in a batch, .* got variance 0"),
+    ],
+)
+def test_a_batch_that_cannot_be_whitened_is_refused(z: torch.Tensor, match: str) -> None:
+    layer = Whitening(4)
+    before = copy.deepcopy(layer.state_dict())
+    with pytest.raises(ValueError, match=match):
+        layer(z)
+    assert not moved(layer, before)
+    assert layer.eval()(z).isfinite().all()  # by the statistics that it has
+
+
+def test_a_constant_coordinate_beside_others_is_no_constant_batch(
+    generator: torch.Generator,
+) -> None:
+    z = torch.randn(9, 4, generator=generator)
+    z[:, 2] = 1e6
+    assert Whitening(4)(z).isfinite().all()
+
+
+def test_running_statistics_in_half_precision_take_no_infinity() -> None:
+    layer = Whitening(2).half()
+    layer(torch.eye(3, 2) * 1e6)  # whose squares float16 does not hold
+    assert all(x.isfinite().all() for x in layer.state_dict().values())

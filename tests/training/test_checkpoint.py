@@ -103,3 +103,9 @@ def test_what_could_not_be_read_back_is_refused_by_its_key(path: Path, value: An
     with pytest.raises(TypeError, match=r"^state\['a'\]\[1\]\['b'\] must be plain data, got"):
         save_checkpoint(path, {"a": [0, {"b": value}]})
     assert load_checkpoint(path)["name"] == "care"
+
+
+@pytest.mark.parametrize("state", [None, [1], torch.ones(2)])
+def test_a_state_is_a_dict(tmp_path: Path, state: Any) -> None:
+    with pytest.raises(TypeError, match="state must be a dict, got"):
+        save_checkpoint(tmp_path / "run.pt", state)

@@ -24,3 +24,11 @@ def test_tensorboard_shows_each_epoch_once_after_resumption(tmp_path: Path) -> N
     events = reader.EventAccumulator(str(tmp_path))
     events.Reload()
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(1, 1.0), (2, 2.0), (3, 30.0)]
+
+
+def test_rows_and_folders_of_another_kind_are_refused(tmp_path: Path) -> None:
+    for rows in (None, "abc", {"loss": 1.0}, [1.0]):
+        with pytest.raises(TypeError, match="rows must be a list of dicts, got"):
+            write_csv(tmp_path / "log.csv", rows)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="folder must be a path, got 3"):
+        TensorBoardLog(3)  # pyright: ignore[reportArgumentType]

@@ -6,15 +6,17 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from equiform._options import check_choice, check_flag
 from equiform._points import at_least, check_weights
 from equiform.forms import Form
 from equiform.forms._base import Product, check_form
-from equiform.ops.distributed import gather_rows, world_size
+from equiform.ops.distributed import gather_rows, rows_of_ranks, together, unagreed, world_size
 from equiform.ops.gram_difference import reference
 from equiform.ops.gram_difference.autograd import call
 from equiform.ops.gram_difference.gathered import GatheredMoments
+from equiform.ops.overflow import infinite_overflow
 
 #: How a Gram difference is computed; see :func:`gram_difference`.
 Backend = Literal["auto", "reference", "gram", "moments", "gauge", "triton"]
@@ -54,13 +56,13 @@ def gram_difference(
             * ``"gauge"``: d×d moments after alignment, where float64 is slow; Euclidean form only;
             * ``"reference"``: the n×n matrices themselves, the definition.
         gather_distributed: let pairs run over the rows of all ranks of the default process group,
-            chunk by chunk; ranks may hold different n, and ``mask`` is then of the gathered rows.
+            chunk by chunk; ranks may hold any n, and ``mask`` is then of the gathered rows.
             Every rank gets the global loss, and world size times the derivative in its own rows,
             so that DistributedDataParallel, which averages, ends at the derivative itself.
 
     Returns:
-        Shape ``(...)``, one real number a chunk. It is 0 for n = 0, and NaN where an embedding is;
-        embeddings of norm up to 1e4 stay far from overflow in float32.
+        Shape ``(...)``, one real number a chunk. It is 0 for n = 0, NaN where an embedding is, and
+        infinite where it overflows: in float32 for norms beyond 1e9.
 
     Raises:
         ValueError: shapes differ, a weight is negative, ``backend`` is unknown or cannot do what is
@@ -68,6 +70,8 @@ def gram_difference(
         TypeError: the form is none or cannot take the dtype, a flag is not True or False, or
             weights or mask are no tensors of theirs.
     """
+    if gather_distributed is True and unagreed():
+        return together(gram_difference, **locals())
     if not (
         type(exclude_diagonal) is type(gather_distributed) is bool
         and type(backend) is str
@@ -93,14 +97,26 @@ def gram_difference(
         check_weights(weights, a)
         # √w_i √w_j <a_i, a_j> = <√w_i a_i, √w_j a_j>: weights are a scaling of the points.
         root = weights.detach().to(a.real.dtype).sqrt()[..., None]
-        a, b = a * root, b * root
+        scaled = (z * root for z in (a, b))
+        loss = gram_difference(
+            *scaled,
+            form,
+            mask=mask,
+            exclude_diagonal=exclude_diagonal,
+            backend=backend,
+            gather_distributed=gather_distributed,
+        )
+        return infinite_overflow(loss, a.detach(), b.detach(), root)
     if mask is not None:
         _check_mask(a, mask, gathered=gather_distributed)
     gather = gather_distributed and world_size() > 1
-    if gather and (mask is not None or backend not in ("auto", "moments")):
-        # What moments cannot see, every rank computes on the rows of all.
-        a, b = (gather_rows(z.movedim(-2, 0), replicated=True)[0].movedim(0, -2) for z in (a, b))
-        gather = False
+    if gather:
+        sizes = rows_of_ranks(a.shape[-2])
+        if mask is not None or backend not in ("auto", "moments"):
+            # What moments cannot see, every rank computes on the rows of all.
+            rows = (gather_rows(z.movedim(-2, 0), sizes, replicated=True)[0] for z in (a, b))
+            a, b = (z.movedim(0, -2) for z in rows)
+            gather = False
     options = mask, exclude_diagonal, backend, gather
     if not torch.is_autocast_enabled(a.device.type):
         return _sum_of_products(a, b, form.products(a), *options)
@@ -134,8 +150,10 @@ def _sum_of_products(
         if len(permutations) > 1:
             x, y = (torch.cat([z.real, z.imag], dim=-1) for z in (x, y))
         # Not reshape: it would put a node into the graph even where (c, n, d) is what there is.
-        x, y = (z.flatten(0, -3) if batch else z[None] for z in (x, y))
+        if len(batch) != 1:
+            x, y = (z.flatten(0, -3) if batch else z[None] for z in (x, y))
         need_grad = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
+        need_grad = need_grad or forward_ad._current_level >= 0  # there may be tangents
         for j in permutations:
             if gather:
                 loss = GatheredMoments.apply(x, y, j, exclude_diagonal)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from equiform.forms.signed_permutation import SignedPermutation
-from equiform.ops.distributed import world_size
+from equiform.ops.collectives import all_reduce, world_size
 from equiform.ops.gram_difference.moments import moments
 from equiform.ops.gram_difference.problem import Problem
+from equiform.ops.overflow import infinite_overflow
 
 
 class GatheredMoments(torch.autograd.Function):
@@ -28,8 +28,12 @@ class GatheredMoments(torch.autograd.Function):
         ctx: Any, a: Tensor, b: Tensor, j: SignedPermutation, exclude_diagonal: bool
     ) -> Tensor:
         """Global loss of each chunk."""
-        loss, *grads = moments(Problem(a, b, j, None, exclude_diagonal), _total)
+        loss, *grads = moments(Problem(a, b, j, None, exclude_diagonal), all_reduce)
         ctx.save_for_backward(*grads)
+        # The loss is one and the same on all ranks, so that all of them take this turn.
+        if loss.is_cuda or loss.isnan().any():
+            own = infinite_overflow(torch.full_like(loss, torch.nan), a, b)
+            loss = torch.where(loss.isnan(), all_reduce(own), loss)
         return loss
 
     @staticmethod
@@ -39,8 +43,3 @@ class GatheredMoments(torch.autograd.Function):
         grad_a, grad_b = ctx.saved_tensors
         scale = world_size() * g[:, None, None]
         return scale * grad_a, scale * grad_b, None, None
-
-
-def _total(x: Tensor) -> Tensor:
-    dist.all_reduce(x)
-    return x

@@ -29,7 +29,10 @@ def gauge(problem: Problem) -> Solution:
     # Aligning need not be exact, since what it leaves is part of D, but R must be orthogonal to the
     # last digit: the d×d factorisation is worth float64, and a step of Newton's, since the Jacobi
     # sweeps that a GPU factorises with stop some digits earlier.
-    u, _, vh = torch.linalg.svd(torch.bmm(a.mT, b).double())
+    # Of NaN there is none, nor is one needed: the embeddings bring it back.
+    cross = torch.bmm(a.mT, b).double()
+    finite = cross.isfinite().all(-1).all(-1)[:, None, None]
+    u, _, vh = torch.linalg.svd(cross.where(finite, 0))
     rotation = u @ vh
     rotation = (1.5 * rotation - 0.5 * rotation @ (rotation.mT @ rotation)).to(a.dtype)
     aligned = torch.bmm(a, rotation)

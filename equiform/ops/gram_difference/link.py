@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
-from equiform.ops.distributed import gather_rows, world_size
+from equiform.ops.distributed import gather_rows, rows_of_ranks, together, unagreed, world_size
+from equiform.ops.recompute import recomputed
 
 #: Entries of all chunks together in a tile.
 TILE = 2**20
@@ -36,12 +36,17 @@ def linked_difference(
     Returns:
         Shape ``(c,)``. Differentiable as often as the link is, once where rows are gathered.
     """
+    if gather_distributed is True and unagreed():
+        return together(linked_difference, **locals())
     if a.shape != b.shape:
         raise ValueError(
             f"views must have one shape (n, d), got {tuple(a.shape)} and {tuple(b.shape)}"
         )
     if gather_distributed and world_size() > 1:
-        a, b = (gather_rows(z.movedim(-2, 0), replicated=True)[0].movedim(0, -2) for z in (a, b))
+        sizes = rows_of_ranks(a.shape[-2])
+        a, b = (
+            gather_rows(z.movedim(-2, 0), sizes, replicated=True)[0].movedim(0, -2) for z in (a, b)
+        )
     c, n, _ = a.shape
     step = n if backend == "reference" else max(1, TILE // (c * n))
 
@@ -54,8 +59,5 @@ def linked_difference(
 
     if step >= n:
         return of_rows(a, b, 0)
-    tiles = [
-        checkpoint(of_rows, a, b, start, use_reentrant=False, preserve_rng_state=False)
-        for start in range(0, n, step)
-    ]
+    tiles = [recomputed(of_rows, a, b, start) for start in range(0, n, step)]
     return torch.stack(tiles).sum(0)

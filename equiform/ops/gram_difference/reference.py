@@ -5,6 +5,7 @@ from torch import Tensor
 
 from equiform._points import squared_modulus
 from equiform.forms import BilinearForm
+from equiform.ops.overflow import infinite_overflow
 
 
 def gram_difference(
@@ -27,4 +28,4 @@ def gram_difference(
     if exclude_diagonal:
         eye = torch.eye(a.shape[-2], dtype=torch.bool, device=a.device)
         squared = squared.masked_fill(eye, 0)
-    return squared.sum((-2, -1))
+    return infinite_overflow(squared.sum((-2, -1)), a.detach(), b.detach())

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from equiform.ops.info_nce.reference import of_logits
 from equiform.ops.info_nce.tiled import tiles
+from equiform.ops.recompute import recomputed
 
 #: Logits of all pairs, ``(r, d), (m, d) -> (r, m)``.
 Similarity = Callable[[Tensor, Tensor], Tensor]
@@ -27,10 +27,8 @@ def log_partition(
     def of_tile(x: Tensor, i: slice) -> Tensor:
         return of_logits(similarity(x[i], x), group=group, start=i.start)
 
-    if not tiled:
+    parts = tiles(rows, len(x), group) if tiled else []
+    if len(parts) < 2:
+        # Without rows there is no tile, but a graph: its backward pass meets that of other ranks.
         return of_tile(x, slice(rows.start, rows.stop))
-    parts = [
-        checkpoint(of_tile, x, i, use_reentrant=False, preserve_rng_state=False)
-        for i in tiles(rows, len(x), group)
-    ]
-    return torch.cat(parts)
+    return torch.cat([recomputed(of_tile, x, i) for i in parts])

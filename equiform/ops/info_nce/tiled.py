@@ -51,7 +51,8 @@ def gradient(x: Tensor, partition: Tensor, weight: Tensor, group: int, rows: ran
     parts, buffers = [], _buffers(2, x, rows, group)
     for i in tiles(rows, len(x), group):
         p, q = _softmax_pair(x, partition, group, i, buffers)
-        parts.append(p.mul_(weight[i, None]).addcmul_(q, weight) @ x)
+        # Not in place: there may be a batch of weights.
+        parts.append((p * weight[i, None]).addcmul_(q, weight) @ x)
     return torch.cat(parts)
 
 
@@ -75,10 +76,11 @@ def gradient_vjp(
     slopes, parts, buffers = [], [], _buffers(2, x, rows, group)
     for i in tiles(rows, len(x), group):
         p, q = _softmax_pair(x, partition, group, i, buffers)
-        change = (v[i] @ x.mT).addmm_(x[i], v.mT)
-        slopes.append(torch.linalg.vecdot(p, change))
-        p.mul_(weight[i, None]).addcmul_(q, weight)
-        parts.append((p @ v).addmm_(change.mul_(p), x))
+        # Not in place: there may be a batch of v, or of weights.
+        change = v[i] @ x.mT + x[i] @ v.mT
+        slopes.append((p * change).sum(-1))
+        both = (p * weight[i, None]).addcmul_(q, weight)
+        parts.append(both @ v + (change * both) @ x)
     return torch.cat(parts), torch.cat(slopes)
 
 
