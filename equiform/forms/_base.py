@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+from torch._C._functorch import maybe_current_level
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from equiform._options import check_count
 from equiform.forms.signed_permutation import SignedPermutation
@@ -23,6 +25,9 @@ T = TypeVar("T")
 
 def sigma(m: Tensor) -> Tensor:
     r"""The σ of :math:`xJy^σ`: transpose, conjugate if complex; ``(..., n, m) -> (..., m, n)``."""
+    if not isinstance(m, Tensor) or m.ndim < 2:
+        got = tuple(m.shape) if isinstance(m, Tensor) else type(m).__name__
+        raise TypeError(f"m must be a tensor of matrices (..., n, m), got {got}")
     return m.mH
 
 
@@ -56,15 +61,19 @@ class Form(abc.ABC):
     _dim: int | None = None
 
     def _once(self, key: object, make: Callable[..., T], *args: Any) -> T:
-        """``make(*args)``, kept under a key unless a graph is traced."""
+        """``make(*args)``, kept under a key unless it ends with what traces or transforms it."""
         if torch.compiler.is_compiling():
             return make(*args)
         memo = vars(self).setdefault("_memo", {})
-        if key not in memo:
-            # What is kept outlives an inference_mode that a first call may stand in.
-            with torch.inference_mode(False):
-                memo[key] = make(*args)
-        return memo[key]
+        if key in memo:
+            return memo[key]
+        # What is kept outlives an inference_mode that a first call may stand in.
+        with torch.inference_mode(False):
+            made = make(*args)
+        # Tensors made in vmap, grad or a mode of fake tensors are of no use after it.
+        if maybe_current_level() is None and not is_in_torch_dispatch_mode():
+            memo[key] = made
+        return made
 
     @abc.abstractmethod
     def parts(self, d: int) -> tuple[tuple[BilinearForm, slice], ...]:
@@ -94,14 +103,11 @@ class Form(abc.ABC):
         return None
 
     def coordinates(self, x: Tensor) -> Tensor:
-        """Rows x C, ``(..., d) -> (..., d)``; x itself where C is the identity.
+        """Rows x C, ``(..., d) -> (..., d)``, in the dtype of x; x itself where C is the identity.
 
         Lengths that products do not give, such as the errors of fits, are measured here.
         """
-        self._check_rows(x)
-        frame = self._frame(x)
-        # In double precision, which an ill-conditioned C is worth.
-        return x if frame is None else (x.to(frame.dtype) @ frame).to(x.dtype)
+        return self._coordinates(x).to(x.dtype)
 
     def on_coordinates(self, t: Tensor) -> Tensor:
         """C^t T C^{-t}: T on the coordinates of columns, in double precision; T itself where C = I.
@@ -156,10 +162,20 @@ class Form(abc.ABC):
         return natural_manifold(self)
 
     def _check_rows(self, x: Tensor) -> None:
-        """Raise where x holds no rows of d numbers."""
+        """Raise where x holds no rows of d numbers, real or complex."""
         if not isinstance(x, Tensor) or x.ndim == 0:
             self.check_embedding(x)
+        if not (x.is_floating_point() or x.is_complex()):
+            raise TypeError(
+                f"{self!r} needs floating-point embeddings, got {x.dtype}; use .float()"
+            )
         self.check_dim(x.shape[-1])
+
+    def _coordinates(self, x: Tensor) -> Tensor:
+        """:meth:`coordinates`, in double precision, which an ill-conditioned C is worth."""
+        self._check_rows(x)
+        frame = self._frame(x)
+        return x if frame is None else x.to(frame.dtype) @ frame
 
     def _frame(self, x: Tensor) -> Tensor | None:
         """C on the device of x, which it can multiply."""
@@ -213,6 +229,8 @@ def isometry_group(form: Form, d: int) -> IsometryGroup:
     An open hook: groups stand above forms and register themselves here by the type of form, so
     that ``form.isometry_group(d)`` needs no upward import.
     """
+    if not isinstance(form, Form):
+        raise TypeError(f"form must be a form such as EuclideanForm(), got {form!r}")
     raise NotImplementedError(f"no isometry group is registered for {type(form).__name__}")
 
 

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from equiform._options import check_count
 from equiform._points import at_least
+from equiform._precision import full_precision
 from equiform.forms._base import Form, Product, sigma
+from equiform.forms._range import reduced, restored
 from equiform.forms.signed_permutation import Columns, IndexAndSigns, SignedPermutation
 
 Device = torch.device | str | None
@@ -71,7 +73,7 @@ class BilinearForm(Form):
         return p, q
 
     def apply(self, x: Tensor) -> Tensor:
-        """Rows x ↦ x J, shape ``(..., d) -> (..., d)``, in O(n d) where C is the identity."""
+        """Rows x ↦ x J, ``(..., d) -> (..., d)``, in the dtype of x; O(n d) where C is I."""
         self._check_rows(x)
         frame = self._frame(x)
         if frame is None:
@@ -86,25 +88,38 @@ class BilinearForm(Form):
             dtype = torch.get_default_dtype().to_complex()
         return self.apply(torch.eye(d, dtype=dtype, device=device))
 
+    @full_precision
     def inner(self, x: Tensor, y: Tensor) -> Tensor:
-        r""":math:`\langle x, y\rangle`, shapes ``(..., d), (..., d) -> (...)``."""
-        self._check_pair(x, y)
-        return (self._permute(self.coordinates(x)) * self.coordinates(y).conj()).sum(-1)
+        r""":math:`\langle x, y\rangle`, shapes ``(..., d), (..., d) -> (...)``.
 
+        In the dtype of x and y, at least float32; infinite where that overflows.
+        """
+        self._check_pair(x, y)
+        x, y = at_least(torch.float32, x, y)
+        right = self._coordinates(y)
+        left, factor = reduced(self._coordinates(x), right)
+        product = (self._permute(left) * right.conj()).sum(-1, keepdim=True)
+        return restored(product, factor).squeeze(-1).to(x.dtype)
+
+    @full_precision
     def gram(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         r"""Gram matrix :math:`G_{ij} = \langle x_i, y_j\rangle`.
 
         Shapes ``(..., n, d), (..., m, d) -> (..., n, m)``; of x with itself unless y is given.
+        In the dtype of x and y, at least float32; infinite where that overflows.
         """
         y = x if y is None else y
         self._check_pair(x, y, rows=True)
-        x, y = at_least(x.dtype, x, y)
-        return self._permute(self.coordinates(x)) @ sigma(self.coordinates(y))
+        x, y = at_least(torch.float32, x, y)
+        right = self._coordinates(y)
+        left, factor = reduced(self._coordinates(x), right, rows=True)
+        return restored(self._permute(left) @ sigma(right), factor).to(x.dtype)
 
     def adjoint(self, m: Tensor) -> Tensor:
         r"""Adjoint of m with respect to the form, :math:`J^{-1} m^σ J` for a real J.
 
-        Shape ``(..., d, d)``. T is an isometry exactly when ``adjoint(T) @ T`` is the identity.
+        Shape ``(..., d, d)``, in the dtype of m; ``adjoint(T) @ T`` is the identity exactly when T
+        is an isometry.
         """
         self._check_rows(m)
         if m.ndim < 2 or m.shape[-2] != m.shape[-1]:
@@ -182,4 +197,9 @@ class BilinearForm(Form):
             raise ValueError(
                 f"{self!r} pairs vectors {layout} of one dimension, in batches that broadcast to "
                 f"each other, got shapes {tuple(x.shape)} and {tuple(y.shape)}"
+            )
+        if x.device != y.device:
+            raise ValueError(
+                f"{self!r} pairs embeddings on one device, got {x.device} and {y.device}; "
+                "use .to(device)"
             )

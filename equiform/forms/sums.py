@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from equiform._precision import full_precision
 from equiform.forms._base import Form
 from equiform.forms.bilinear import BilinearForm
 from equiform.forms.signed_permutation import Columns, IndexAndSigns
@@ -82,6 +83,8 @@ class Joint(Form):
         if not given:
             raise ValueError("Joint needs at least one (form, slice) member, got none")
         self.members = tuple((form, _span(s)) for form, s in given)
+        spans = {(s.start, s.stop) for _, s in self.members}
+        self._slices = tuple(slice(*span) for span in sorted(spans))
         stop = 0
         for s in self.slices:
             if s.start != stop:
@@ -98,8 +101,7 @@ class Joint(Form):
     @property
     def slices(self) -> tuple[slice, ...]:
         """The distinct slices, in order."""
-        spans = {(s.start, s.stop) for _, s in self.members}
-        return tuple(slice(*span) for span in sorted(spans))
+        return self._slices
 
     def forms_on(self, s: slice) -> tuple[BilinearForm, ...]:
         """The forms that act on one of :attr:`slices`."""
@@ -114,6 +116,7 @@ class Joint(Form):
         slices = [(self.forms_on(s), s.stop - s.start) for s in self.slices]
         return _block_frame(slices, self.sesquilinear)
 
+    @full_precision
     def inner(self, x: Tensor, y: Tensor) -> Tensor:
         """All products of x and y, shapes ``(..., d), (..., d) -> (..., k)`` for k members."""
         self.check_embedding(x)

@@ -10,9 +10,10 @@ import geoopt
 import torch
 from torch import Tensor
 
+from equiform._options import check_count
 from equiform.forms import BilinearForm
 from equiform.groups import IsometryGroup
-from equiform.manifolds._arguments import checking_arguments
+from equiform.manifolds._arguments import CHECKS, checking_arguments
 
 
 class EmbeddingManifold(geoopt.manifolds.Manifold):
@@ -30,11 +31,11 @@ class EmbeddingManifold(geoopt.manifolds.Manifold):
       and they leave all distances as they are.
 
     What the public methods of a subclass call x, y, z, u and v is checked before they run:
-    TypeError where it is no tensor of real floating-point numbers, ValueError where shapes do not
-    go together. They are points or vectors ``(..., d)``, or where y may be left out sets of them,
-    ``(..., n, d)``. None is written to. ``float16`` and ``bfloat16`` arguments of the methods that
-    a subclass documents are computed and returned in float32: rounded to half precision, a point
-    leaves the manifold.
+    TypeError where it is no tensor of real floating-point numbers, ValueError where shapes or
+    devices do not go together. They are points or vectors ``(..., d)``, or where y may be left
+    out sets of them, ``(..., n, d)``. None is written to. ``float16`` and ``bfloat16`` arguments
+    are computed in more and answered in float32: rounded to half precision, a point leaves the
+    manifold. Autocast changes nothing.
     """
 
     #: The bilinear form of the ambient space.
@@ -44,7 +45,9 @@ class EmbeddingManifold(geoopt.manifolds.Manifold):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name, method in list(vars(cls).items()):
+        inherited = (name for name in dir(cls) if name.startswith(CHECKS))
+        for name in {*vars(cls), *inherited}:
+            method = inspect.getattr_static(cls, name)
             if inspect.isfunction(method) and not name.startswith("_"):
                 setattr(cls, name, checking_arguments(method))
 
@@ -79,8 +82,8 @@ class EmbeddingManifold(geoopt.manifolds.Manifold):
         seed: int | None = 42,
     ) -> geoopt.ManifoldTensor:
         """(1, 0, …, 0) or (√k, 0, …, 0), which ``projx`` makes of 0; ``seed`` is not used."""
-        shape = self._shape(size)
-        zero = torch.zeros(shape, dtype=dtype or self.dtype, device=device or self.device)
+        dtype = self._sampled(self.dtype if dtype is None else dtype)
+        zero = torch.zeros(self._shape(size), dtype=dtype, device=device or self.device)
         return self._tensor(self.projx(zero))
 
     def _check_shape(self, shape: tuple[int, ...], name: str) -> tuple[bool, str | None]:
@@ -91,8 +94,17 @@ class EmbeddingManifold(geoopt.manifolds.Manifold):
 
     def _shape(self, size: tuple[Any, ...]) -> tuple[int, ...]:
         shape = geoopt.utils.size2shape(*size)
+        for n in shape:
+            check_count("size", n, least=0)
         self._assert_check_shape(shape, "size")
         return shape
+
+    def _sampled(self, dtype: torch.dtype | None) -> torch.dtype:
+        """The dtype of new points: that which is asked for or the default, at least float32."""
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+            raise TypeError(f"dtype must be a floating-point torch.dtype, got {dtype!r}")
+        return torch.promote_types(dtype, torch.float32)
 
     def _tensor(self, x: Tensor) -> geoopt.ManifoldTensor:
         """``x``, marked as points of this manifold."""

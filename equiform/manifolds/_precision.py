@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import torch
 from torch import Tensor
@@ -12,6 +12,16 @@ from torch import Tensor
 from equiform._points import at_least
 
 P = ParamSpec("P")
+
+
+def answer_dtype(args: tuple[Any, ...]) -> torch.dtype:
+    """That of all positional tensors together, at least float32."""
+    return at_least(torch.float32, *(x for x in args if isinstance(x, Tensor)))[0].dtype
+
+
+def widened(argument: Any) -> Any:
+    """The same in float64, if it is a tensor."""
+    return argument.double() if isinstance(argument, Tensor) else argument
 
 
 def in_float64(fn: Callable[P, Tensor]) -> Callable[P, Tensor]:
@@ -22,11 +32,7 @@ def in_float64(fn: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @functools.wraps(fn)
     def wide(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        dtype = at_least(torch.float32, *(a for a in args if isinstance(a, Tensor)))[0].dtype
-        return fn(*map(_widen, args), **{name: _widen(a) for name, a in kwargs.items()}).to(dtype)  # type: ignore[arg-type]
+        named = {name: widened(x) for name, x in kwargs.items()}
+        return fn(*map(widened, args), **named).to(answer_dtype(args))  # type: ignore[arg-type]
 
     return wide
-
-
-def _widen(argument: object) -> object:
-    return argument.double() if isinstance(argument, Tensor) else argument

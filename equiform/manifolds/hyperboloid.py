@@ -12,6 +12,7 @@ from torch import Tensor
 from equiform._options import check_flag
 from equiform.forms import MinkowskiForm
 from equiform.groups import Orthochronous
+from equiform.manifolds import _hyperboloid_distances as distances
 from equiform.manifolds import _hyperboloid_math as math
 from equiform.manifolds._arguments import check_positive
 from equiform.manifolds._base import EmbeddingManifold
@@ -25,7 +26,12 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
     geoopt's keyword ``dim`` where geoopt does. Everything is computed in float64 (so on a device
     that has it) and returned in the dtype of the arguments, at least float32; the dtype of k has
     no say. The space part of a point or tangent vector is the data and its time part is
-    recomputed, so that a rounded argument means the nearby point of the manifold.
+    recomputed, so that a rounded argument means the nearby point of the manifold. No result is
+    finite where NaN or infinity is anywhere in its points or vectors, time parts included.
+
+    No point is farther out than its dtype holds: what :meth:`project`, :meth:`expmap` and the like
+    would put beyond a space part of length 2⁶³ in float32 (distance 44 at k = 1) or 2²⁵⁰ in float64
+    (174) is put there, in its direction. Vectors overflow to infinity as their dtype does.
 
     A drop-in for ``geoopt.Lorentz``: on points and their tangent vectors each method has its value.
     Elsewhere the space part of a vector that is not tangent decides, in :meth:`inner` at a point
@@ -59,12 +65,14 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
         check_positive("max_radius", max_radius)
         check_flag("learnable", learnable)
         value = torch.as_tensor(k).detach().clone().reshape(())
+        check_positive("k", value)  # in the dtype that holds it
         super().__init__(value, learnable)  # type: ignore[arg-type]
         self.max_radius = max_radius
 
     def extra_repr(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The parameters, for ``repr``."""
-        return f"k={self.k.item():.6g}, max_radius={self.max_radius:g}"
+        k = "meta" if self.k.is_meta else f"{self.k.item():.6g}"
+        return f"k={k}, max_radius={self.max_radius:g}"
 
     def project(self, z: Tensor) -> Tensor:
         r"""Points from an encoder's output, ``(..., d) -> (..., 1 + d)``.
@@ -94,10 +102,9 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
     def pairwise_dist(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Distances between all rows, ``(..., n, 1 + d), (..., m, 1 + d) -> (..., n, m)``.
 
-        Where :meth:`dist` has a relative error of 1e-16 cosh(r), this has an
-        absolute one. It can be differentiated once (as ``torch.cdist``).
+        Where :meth:`dist` has a relative error of 1e-16 cosh(r), this has an absolute one.
         """
-        return math.pairwise_dist(x, x if y is None else y, k=self.k)
+        return distances.pairwise_dist(x, x if y is None else y, k=self.k)
 
     def log_cosh_dist(
         self, x: Tensor, y: Tensor, *, keepdim: bool = False, dim: int = -1
@@ -107,23 +114,32 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
         Quadratic where d is small and linear where it is large, so that far pairs do not dominate
         a loss as they do through the Gram entry :math:`-k \cosh(d / \sqrt{k})`.
         """
-        return math.log_cosh_dist(x, y, k=self.k, keepdim=keepdim, dim=dim)
+        return distances.log_cosh_dist(x, y, k=self.k, keepdim=keepdim, dim=dim)
 
     def pairwise_log_cosh_dist(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """:meth:`log_cosh_dist` between all rows, shapes as :meth:`pairwise_dist`."""
-        return math.pairwise_log_cosh_dist(x, x if y is None else y, k=self.k)
+        return distances.pairwise_log_cosh_dist(x, x if y is None else y, k=self.k)
 
     def log_cosh_products(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """:meth:`pairwise_log_cosh_dist` from products: of any derivative; error 1e-16 cosh² r."""
-        return math.log_cosh_products(x, x if y is None else y, k=self.k)
+        """:meth:`pairwise_log_cosh_dist` from products, faster; its error is 1e-16 cosh² r."""
+        return distances.log_cosh_products(x, x if y is None else y, k=self.k)
 
     def dist(self, x: Tensor, y: Tensor, *, keepdim: bool = False, dim: int = -1) -> Tensor:
-        """Geodesic distance, ``(..., 1 + d) -> (...)``; zero, with gradient zero, at ``x = y``."""
-        return math.dist(x, y, k=self.k, keepdim=keepdim, dim=dim)
+        """Geodesic distance, ``(..., 1 + d) -> (...)``; zero, with all derivatives, at ``x = y``.
+
+        Its square :meth:`dist2` has the right ones there.
+        """
+        return distances.dist(x, y, k=self.k, keepdim=keepdim, dim=dim)
+
+    def dist2(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: Tensor, y: Tensor, *, keepdim: bool = False, dim: int = -1
+    ) -> Tensor:
+        """:meth:`dist` squared, ``(..., 1 + d) -> (...)``, smooth at ``x = y`` too."""
+        return distances.dist2(x, y, k=self.k, keepdim=keepdim, dim=dim)
 
     def dist0(self, x: Tensor, *, dim: int = -1, keepdim: bool = False) -> Tensor:
         """Geodesic distance to the origin, ``(..., 1 + d) -> (...)``."""
-        return math.dist0(x, k=self.k, keepdim=keepdim, dim=dim)
+        return distances.dist0(x, k=self.k, keepdim=keepdim, dim=dim)
 
     def inner(
         self,
@@ -139,8 +155,7 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
 
     def inner0(self, v: Tensor, *, keepdim: bool = False, dim: int = -1) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The Minkowski product with the origin, -√k v₀, ``(..., 1 + d) -> (...)``."""
-        time = v.narrow(dim, 0, 1) if keepdim else v.select(dim, 0)
-        return -self.k.sqrt().to(v.dtype) * time
+        return math.inner0(v, k=self.k, keepdim=keepdim, dim=dim)
 
     def norm(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -168,8 +183,7 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
 
     def egrad2rgrad(self, x: Tensor, u: Tensor, *, dim: int = -1) -> Tensor:
         """The Riemannian gradient of a Euclidean one: :meth:`proju` after a sign change in time."""
-        raised = torch.cat([-u.narrow(dim, 0, 1), u.narrow(dim, 1, u.size(dim) - 1)], dim=dim)
-        return self.proju(x, raised, dim=dim)
+        return math.riemannian_gradient(x, u, k=self.k, dim=dim)
 
     def expmap(
         self, x: Tensor, u: Tensor, *, norm_tan: bool = True, project: bool = True, dim: int = -1
@@ -187,7 +201,7 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
         self, t: Tensor, x: Tensor, u: Tensor, *, dim: int = -1, project: bool = True
     ) -> Tensor:
         """The geodesic from ``x`` with unit velocity ``u`` at time ``t``, broadcast with ``u``."""
-        return math.expmap(x, t * u, k=self.k, dim=dim)
+        return math.geodesic(x, u, t=t, k=self.k, dim=dim)
 
     def logmap(self, x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
         """The tangent vector at ``x`` that leads to ``y``; its length is their distance."""
@@ -228,7 +242,8 @@ class Hyperboloid(EmbeddingManifold, geoopt.Lorentz):
         ``mean`` and ``std`` are of its d coordinates, in units of distance; dtype and device are
         those of k where left out.
         """
-        shape, dtype, device = self._shape(size), dtype or self.k.dtype, device or self.k.device
+        dtype = self._sampled(self.k.dtype if dtype is None else dtype)
+        shape, device = self._shape(size), device or self.k.device
         normal = torch.randn(shape, dtype=dtype, device=device, generator=generator)
         return self._tensor(self.expmap0(normal * std + mean))
 

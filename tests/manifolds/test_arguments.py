@@ -107,6 +107,65 @@ def test_an_axis_that_is_not_there():
         Hyperboloid().dist(torch.ones(3, 4), torch.ones(3, 4), dim=2)
 
 
+@pytest.mark.parametrize("manifold", [Sphere(), Hyperboloid()], ids=repr)
+def test_geoopts_checks_ask_for_tensors_too(manifold):
+    x, u = manifold.project(torch.eye(3)), torch.zeros(3, 3)
+    for kind in ("check_", "assert_check_"):
+        for wrong, got in (([1.0, 2.0], "list"), (None, "NoneType"), (x.numpy(), "ndarray")):
+            for name in ("point", "point_on_manifold"):
+                with pytest.raises(TypeError, match=rf"^x must be a tensor .* got {got}"):
+                    getattr(manifold, kind + name)(wrong)
+            with pytest.raises(TypeError, match=rf"^u must be a tensor .* got {got}"):
+                getattr(manifold, kind + "vector")(wrong)
+        with pytest.raises(
+            ValueError, match=r"^x of shape .* and u of shape .* do not go together"
+        ):
+            getattr(manifold, kind + "vector_on_tangent")(x, u[:, :2])
+        with pytest.raises(TypeError, match=r"^x must be real floating-point"):
+            getattr(manifold, kind + "point_on_manifold")(x.long())
+    assert not manifold.check_point(torch.ones(3, 1))
+    assert not manifold.check_vector(torch.tensor(1.0))
+
+
+@pytest.mark.parametrize("manifold", [Sphere(), Hyperboloid()], ids=repr)
+def test_devices_that_do_not_go_together(manifold):
+    x = manifold.project(torch.eye(3))
+    with pytest.raises(ValueError, match=r"^x on cpu and y on meta.* do not go together; move"):
+        manifold.dist(x, x.to("meta"))
+    if isinstance(manifold, Hyperboloid):
+        with pytest.raises(ValueError, match=r"^z on meta and the manifold on cpu do not go"):
+            manifold.project(x.to("meta"))
+
+
+@pytest.mark.parametrize("manifold", [Sphere(), Hyperboloid()], ids=repr)
+def test_what_new_points_are_asked_for(manifold):
+    for new in (manifold.random, manifold.origin):
+        for dtype in (torch.int64, torch.complex64, "float32"):
+            with pytest.raises(
+                TypeError, match=r"^dtype must be a floating-point torch.dtype, got"
+            ):
+                new(2, 3, dtype=dtype)
+        for size in ((2.0, 3), ("a", 3), (2, True)):
+            with pytest.raises(TypeError, match=r"^size must be an int, got"):
+                new(*size)
+        with pytest.raises(ValueError, match=r"^size must be at least 0, got size=-2"):
+            new(-2, 3)
+        assert new(0, 3).shape == (0, 3)
+
+
+def test_times_and_axes_are_numbers():
+    manifold = Hyperboloid()
+    x = manifold.project(torch.eye(3))
+    for t in ([0.5], None, "1"):
+        with pytest.raises(TypeError, match=r"^t must be a number or a tensor of them, got"):
+            manifold.geodesic_unit(t, x, torch.zeros_like(x))
+    for dim in (1.0, None, True):
+        with pytest.raises(TypeError, match=r"^dim must be an int, got"):
+            manifold.dist(x, x, dim=dim)
+    with pytest.raises(TypeError, match="positional argument"):
+        manifold.dist(x, x, 0, 1)
+
+
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
 @pytest.mark.parametrize("manifold", [Sphere(), Hyperboloid()], ids=repr)
 def test_nan_and_infinity_are_not_made_into_a_number(manifold, wrong):
