@@ -81,7 +81,7 @@ def two_views(
     """
     check_images(images)
     check_count("world_size", world_size)
-    chunks = len(images) * world_size if num_chunks is None else num_chunks
+    chunks = max(1, len(images)) * world_size if num_chunks is None else num_chunks
     share: dict[str, Any] = {"generator": generator, "rank": rank, "world_size": world_size}
     first, second = (augment_chunks(augmentation, images, chunks, **share)[0] for _ in range(2))
     return first, second

@@ -161,8 +161,8 @@ def invariance(z1: Tensor, z2: Tensor, *, manifold: SupportsDistance | None = No
 
     Source: Gupta et al., ICLR 2024, L_inv.
     """
-    z1, z2 = two_views(z1, z2)
     check_manifold(manifold, "dist")
+    z1, z2 = two_views(z1, z2, real=manifold is not None)
     if manifold is not None:
         return manifold.dist(z1, z2).mean()
     # On a scale of its own the square of a displacement neither vanishes nor overflows.

@@ -34,6 +34,8 @@ class EmbeddingMetric(Metric):
 
     full_state_update = False
     is_differentiable = False
+    #: Whether complex embeddings are refused.
+    is_real: ClassVar[bool] = False
     # A manifold is a module without a forward, which torch.jit.script would look into.
     __jit_ignored_attributes__: ClassVar = [*Metric.__jit_ignored_attributes__, "manifold"]
     total: Tensor
@@ -81,7 +83,7 @@ class EmbeddingMetric(Metric):
 
     def _take(self, **sets: Tensor) -> list[Tensor]:
         """The embeddings, checked and detached."""
-        check_points("(n, d)", real=False, finite=False, empty=False, **sets)
+        check_points("(n, d)", real=self.is_real, finite=False, empty=False, **sets)
         self._see(*sets.values())
         return [x.detach() for x in sets.values()]
 

@@ -42,6 +42,8 @@ class Uniformity(PairMetric):
     Arguments as in :func:`equiform.functional.uniformity`.
     """
 
+    is_real = True
+
     higher_is_better = False
 
     def __init__(

@@ -2,9 +2,9 @@
 
     python -m tests.contract
 
-Each row is a package. *Right*: a number that NumPy confirms where it can, infinity on overflow, with
-gradients that are no NaN. *NaN*: of an input that is NaN or infinite. *Error*: one that names the
-argument. *Wrong* is anything else, and must be 0.
+Each row is a package. *Right*: a number that NumPy confirms where it can, infinity on overflow,
+with gradients that are no NaN. *NaN*: of an input that is NaN or infinite. *Named error*: one that
+names the argument. *Other* is anything else, and must be 0.
 """
 
 from __future__ import annotations

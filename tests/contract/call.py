@@ -28,7 +28,6 @@ class Call:
         composed: whether inputs go through another method first, whose names errors have.
         fixed: inputs that stay as they are when the points are made extreme.
         transforms: whether those of torch.func are offered.
-        step: whether a training step calls it.
         network: whether it is made of torch's layers, with their precision and their overflow.
         least: points that it needs; fewer are an error that says so.
         rowwise: whether each row of the result depends on that row of the inputs alone.
@@ -51,7 +50,6 @@ class Call:
     composed: bool = False
     fixed: tuple[str, ...] = ()
     transforms: bool = True
-    step: bool = False
     network: bool = False
     least: int = 1
     rowwise: bool = False

@@ -87,7 +87,7 @@ def of_poison(call: Call, inputs: Inputs) -> Outcome:
     result, outcome = observe(call, inputs)
     if outcome is not None:
         return outcome
-    found = floats(result)
+    found = [x for x in floats(result) if x.numel()]
     if not found:
         told = [bool(x.any()) for x in tensors(result) if x.dtype == torch.bool]
         return Outcome("nan", "it says yes" if any(told) else None)

@@ -54,7 +54,7 @@ BAD = {
     "integers": (torch.ones(4, 3, dtype=torch.long), r"floating-point .*int64; use \w+\.float"),
     "other n": (torch.ones(5, 3), r"must have one shape .*\(5, 3\)"),
     "other d": (torch.ones(4, 2), r"must have one shape .*\(4, 2\)"),
-    "complex": (ONES + 0j, r"must be all real or all complex, got .*complex64"),
+    "complex": (ONES + 0j, r"must be (all real or all complex|real), got .*complex64"),
     "no points": (torch.ones(0, 3), r"must hold at least one embedding|one shape"),
 }
 

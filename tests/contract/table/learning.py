@@ -136,7 +136,7 @@ def _module(make: Callable[[], torch.nn.Module]) -> Callable[..., Any]:
     def call(**inputs: Any) -> Any:
         given = [x for x in inputs.values() if torch.is_tensor(x)]
         module = double if given and given[0].dtype == torch.float64 else single
-        if any(True for _ in module.buffers()):
+        if module.training and any(True for _ in module.buffers()):
             module.load_state_dict(states[module])
         return module(**inputs)
 
@@ -145,8 +145,8 @@ def _module(make: Callable[[], torch.nn.Module]) -> Callable[..., Any]:
 
 def _queued(embeddings):
     queue = nn.EmbeddingQueue(4, 8)
-    if torch.is_tensor(embeddings) and embeddings.dtype == torch.float64:
-        queue = queue.double()
+    double = torch.is_tensor(embeddings) and embeddings.dtype == torch.float64
+    queue = queue.double() if double else queue.float()
     queue.enqueue(embeddings)
     return queue.embeddings()
 
@@ -196,6 +196,7 @@ NETWORKS = [
     ),
     Call(
         name="Whitening",
+        keeps_dtype=True,
         function=_module(lambda: nn.Whitening(4)),
         transforms=False,
         inputs=clouds("z"),
@@ -206,7 +207,7 @@ NETWORKS = [
         name="ResNet",
         network=True,
         function=partial(
-            _module, lambda: nn.ResNet(nn.BasicBlock, (1,), width=4, cifar_stem=True).eval()
+            _module, lambda: nn.ResNet(nn.BasicBlock, (1, 1, 1, 1), width=4, cifar_stem=True).eval()
         ),
         inputs=lambda n, d: {"x": numbers(n, 3, 8, 8)},
         rtol=1e-2,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from torch.nn.functional import normalize, pad
 
 from equiform import Hyperboloid, Sphere
 from tests.contract.call import Call, clouds, numbers
@@ -14,7 +14,7 @@ ALL_PAIRS = {"rowwise": False, "taken": {"y": ("None",)}}
 def unit(x):
     """On the sphere, by no code of the library; the origin to itself."""
     size = x.detach().abs().amax(-1, keepdim=True)
-    return F.normalize(x / size.where(size != 0, 1), dim=-1)
+    return normalize(x / size.where(size != 0, 1), dim=-1)
 
 
 def upper(x):
@@ -38,7 +38,7 @@ def _distance(x, y):
 
 def tangent0(u):
     """Tangent at the origin."""
-    return F.pad(u[..., 1:], (1, 0))
+    return pad(u[..., 1:], (1, 0))
 
 
 def _arc(x, y):

@@ -12,9 +12,9 @@ from equiform import (
     Moments,
     Sphere,
     SymplecticForm,
+    functional,
     steer,
 )
-from equiform import functional as F
 from equiform.experimental import FiniteGroup, pair_orbit
 from equiform.ops import gram_difference, log_partition
 from tests.contract.call import Call, clouds, numbers
@@ -53,7 +53,7 @@ def _rank(z):
     return np.exp(-(p * np.log(p)).sum())
 
 
-TWO = {"inputs": clouds("z1", "z2"), "step": True}
+TWO = {"inputs": clouds("z1", "z2")}
 BEFORE_AND_AFTER = {"inputs": clouds("source", "target")}
 ON_SPHERE = {**TWO, "onto": {"z1": unit, "z2": unit}}
 HYPERBOLIC = Hyperboloid()
@@ -111,7 +111,7 @@ for normalization in ("pairs", "care", "relative"):
                 name="pairwise_equivariance",
                 variant=f"{normalization}{'-center' * center}",
                 function=partial(
-                    F.pairwise_equivariance, normalization=normalization, center=center
+                    functional.pairwise_equivariance, normalization=normalization, center=center
                 ),
                 rtol=2e-3,
                 whole=center and normalization == "care",
@@ -122,13 +122,13 @@ CALLS += [
     Call(
         name="pairwise_equivariance",
         variant="log_cosh",
-        function=partial(F.pairwise_equivariance, manifold=HYPERBOLIC, link="log_cosh"),
+        function=partial(functional.pairwise_equivariance, manifold=HYPERBOLIC, link="log_cosh"),
         rtol=2e-3,
         **ON_HYPERBOLOID,
     ),
     Call(
         name="info_nce",
-        function=F.info_nce,
+        function=functional.info_nce,
         **ON_SPHERE,
         oracle=_info_nce,
         size=lambda z1, z2: 1,
@@ -137,7 +137,7 @@ CALLS += [
     Call(
         name="info_nce",
         variant="sphere",
-        function=partial(F.info_nce, manifold=Sphere()),
+        function=partial(functional.info_nce, manifold=Sphere()),
         **ON_SPHERE,
         oracle=_info_nce,
         size=lambda z1, z2: 1,
@@ -146,34 +146,34 @@ CALLS += [
     Call(
         name="info_nce",
         variant="hyperboloid",
-        function=partial(F.info_nce, manifold=HYPERBOLIC),
+        function=partial(functional.info_nce, manifold=HYPERBOLIC),
         **ON_HYPERBOLOID,
         least=2,
     ),
-    Call(name="info_nce_terms", function=F.info_nce_terms, **ON_SPHERE, least=2),
-    Call(name="uniformity", function=F.uniformity, **ON_SPHERE, least=2),
+    Call(name="info_nce_terms", function=functional.info_nce_terms, **ON_SPHERE, least=2),
+    Call(name="uniformity", function=functional.uniformity, **ON_SPHERE, least=2),
     Call(
         name="invariance",
-        function=F.invariance,
+        function=functional.invariance,
         **TWO,
         oracle=lambda z1, z2: np.linalg.norm(z1 - z2, axis=1).mean(),
     ),
     Call(
         name="invariance",
         variant="hyperboloid",
-        function=partial(F.invariance, manifold=HYPERBOLIC),
+        function=partial(functional.invariance, manifold=HYPERBOLIC),
         **ON_HYPERBOLOID,
     ),
     Call(
         name="momentum_contrast",
-        function=F.momentum_contrast,
+        function=functional.momentum_contrast,
         inputs=clouds("query", "key", "queue"),
     ),
-    Call(name="orientation_determinant", function=F.orientation_determinant, **TWO),
-    Call(name="orientation_gap", function=F.orientation_gap, **TWO),
+    Call(name="orientation_determinant", function=functional.orientation_determinant, **TWO),
+    Call(name="orientation_gap", function=functional.orientation_gap, **TWO),
     Call(
         name="effective_rank",
-        function=F.effective_rank,
+        function=functional.effective_rank,
         inputs=clouds("z"),
         oracle=_rank,
         rtol=1e-3,
@@ -181,62 +181,64 @@ CALLS += [
     Call(
         name="effective_rank",
         variant="minkowski",
-        function=partial(F.effective_rank, form=MinkowskiForm()),
+        function=partial(functional.effective_rank, form=MinkowskiForm()),
         inputs=clouds("z"),
         rtol=1e-3,
     ),
     Call(
         name="effective_rank_moments",
-        function=F.effective_rank_moments,
+        function=functional.effective_rank_moments,
         inputs=lambda n, d: {"second_moment": numbers(n, d).mT @ numbers(n, d)},
         oracle=lambda second_moment: _rank(np.linalg.cholesky(second_moment).T),
         rtol=1e-3,
     ),
     Call(
         name="wahba_error",
-        function=partial(F.wahba_error, held_out=False),
+        function=partial(functional.wahba_error, held_out=False),
         rtol=1e-3,
         **BEFORE_AND_AFTER,
     ),
     Call(
         name="wahba_error",
         variant="held_out",
-        function=F.wahba_error,
+        function=functional.wahba_error,
         least=2,
         rtol=1e-3,
         **BEFORE_AND_AFTER,
     ),
     Call(
         name="composition_defect",
-        function=F.composition_defect,
+        function=functional.composition_defect,
         inputs=clouds("source", "first", "second", "both"),
         least=2,
         rtol=1e-3,
     ),
-    Call(name="cosine_spread", function=F.cosine_spread, least=2, **BEFORE_AND_AFTER),
+    Call(name="cosine_spread", function=functional.cosine_spread, least=2, **BEFORE_AND_AFTER),
     Call(
         name="relative_equivariance",
-        function=F.relative_equivariance,
+        function=functional.relative_equivariance,
         rtol=1e-3,
         **BEFORE_AND_AFTER,
     ),
     Call(
         name="relative_equivariance",
         variant="minkowski",
-        function=partial(F.relative_equivariance, form=MinkowskiForm()),
+        function=partial(functional.relative_equivariance, form=MinkowskiForm()),
         rtol=1e-3,
         **BEFORE_AND_AFTER,
     ),
     Call(
         name="relative_equivariance_care",
-        function=F.relative_equivariance_care,
+        function=functional.relative_equivariance_care,
         least=2,
         rtol=1e-3,
         **BEFORE_AND_AFTER,
     ),
     Call(
         name="relative_equivariance_moments",
-        function=lambda source, target: F.relative_equivariance_moments(Moments.of(source, target)),
+        function=lambda source, target: functional.relative_equivariance_moments(
+            Moments.of(source, target)
+        ),
         rtol=1e-3,
         **BEFORE_AND_AFTER,
     ),
@@ -248,13 +250,13 @@ CALLS += [
     ),
     Call(
         name="nearest_neighbours",
-        function=partial(F.nearest_neighbours, k=1),
+        function=partial(functional.nearest_neighbours, k=1),
         inputs=clouds("query", "gallery"),
         smooth=False,
     ),
     Call(
         name="knn_accuracy",
-        function=partial(F.knn_accuracy, k=1),
+        function=partial(functional.knn_accuracy, k=1),
         inputs=lambda n, d: {
             "features": numbers(n, d),
             "labels": torch.arange(n) % 2,

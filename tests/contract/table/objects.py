@@ -61,7 +61,7 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "EmbeddingQueue": lambda: nn.EmbeddingQueue(4, 8),
     "MomentumEncoder": lambda: nn.MomentumEncoder(torch.nn.Linear(2, 2)),
     "ProjectionHead": lambda: nn.ProjectionHead(4, 8, 2),
-    "ResNet": lambda: nn.ResNet(nn.BasicBlock, (1,), width=4, cifar_stem=True),
+    "ResNet": lambda: nn.ResNet(nn.BasicBlock, (1, 1, 1, 1), width=4, cifar_stem=True),
     "resnet18": lambda: nn.resnet18(width=4, cifar_stem=True),
     "resnet50": lambda: nn.resnet50(width=4, cifar_stem=True),
     "Whitening": lambda: nn.Whitening(4),

@@ -1,4 +1,4 @@
-"""Public callables that take no points: files, settings, records, loops. Each with its arguments."""
+"""Public callables that take no points: files, settings, records, loops, with their arguments."""
 
 from __future__ import annotations
 
