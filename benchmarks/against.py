@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         low, *_, high = sorted(ratios)
         print(
             f"{what}: {statistics.median(here):.1f} µs, {revision} {statistics.median(there):.1f} "
-            f"µs, ratio {statistics.median(ratios):.3f} ({low:.3f} to {high:.3f} over {TURNS} turns)"
+            f"µs, ratio {statistics.median(ratios):.3f} ({low:.3f} to {high:.3f}, {TURNS} turns)"
         )
 
 

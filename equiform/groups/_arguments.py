@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_count, check_number
-from equiform._points import check_points
+from equiform._points import at_least, check_points, decidable
 
 if TYPE_CHECKING:
-    from equiform.groups._base import IsometryGroup
+    from equiform.groups._matrices import MatrixGroup
 
 
-def check_dtype(group: IsometryGroup, dtype: torch.dtype, name: str) -> None:
+def check_dtype(group: MatrixGroup, dtype: torch.dtype, name: str) -> None:
     """Raise TypeError where a dtype cannot hold elements, or more than they are."""
     if not isinstance(dtype, torch.dtype):
         raise TypeError(f"{name} must be a torch.dtype such as torch.float64, got {dtype!r}")
@@ -24,7 +24,12 @@ def check_dtype(group: IsometryGroup, dtype: torch.dtype, name: str) -> None:
         raise TypeError(f"{name} of {group!r} must be {kind}, got {dtype}")
 
 
-def check_matrix(group: IsometryGroup, m: Tensor, name: str) -> None:
+def answer_dtype(x: Tensor) -> torch.dtype:
+    """The dtype of what is made of x: its own, but float32 at least."""
+    return at_least(torch.float32, x)[0].dtype
+
+
+def check_matrix(group: MatrixGroup, m: Tensor, name: str) -> None:
     """Raise unless m are matrices on the space of a group."""
     if not isinstance(m, Tensor):
         raise TypeError(f"{name} must be a tensor of matrices, got {type(m).__name__}")
@@ -34,7 +39,7 @@ def check_matrix(group: IsometryGroup, m: Tensor, name: str) -> None:
         raise ValueError(f"{name} must have shape (..., {d}, {d}), got {tuple(m.shape)}")
 
 
-def check_pairs(group: IsometryGroup, source: Tensor, target: Tensor) -> None:
+def check_pairs(group: MatrixGroup, source: Tensor, target: Tensor) -> None:
     """Raise unless source and target are paired points of the space of a group."""
     check_points(source=source, target=target, empty=True)
     if source.shape[-1] != group.dim:
@@ -45,7 +50,7 @@ def check_pairs(group: IsometryGroup, source: Tensor, target: Tensor) -> None:
 
 
 def check_sampling(
-    group: IsometryGroup,
+    group: MatrixGroup,
     batch: tuple[int, ...],
     rapidity: float | Tensor,
     component: Iterable[int] | None,
@@ -55,7 +60,7 @@ def check_sampling(
         check_count("batch", n, least=0)
     if not isinstance(rapidity, Tensor):
         check_number("rapidity", rapidity)
-    elif not ((rapidity >= 0) & rapidity.isfinite()).all():
+    elif decidable(rapidity) and not ((rapidity >= 0) & rapidity.isfinite()).all():
         raise ValueError(f"rapidity must be finite and not negative, got {rapidity}")
     if component is None:
         return None

@@ -9,12 +9,17 @@ import torch
 from torch import Tensor
 
 from equiform._options import check_count
+from equiform._points import at_least, squared_modulus
+from equiform._precision import full_precision
 from equiform.forms import BilinearForm, sigma
-from equiform.groups._arguments import check_matrix
-from equiform.groups._base import IsometryGroup, Signs
-from equiform.groups._matrix_exp import matrix_exp
+from equiform.groups._base import IsometryGroup
+from equiform.groups._matrices import Signs
+from equiform.groups._matrix_exp import isometry_exp
+from equiform.groups._scale import to_unit
+from equiform.groups.fit._svd import svd
 from equiform.groups.fit.polar import polar_factor
 from equiform.groups.fit.witt import witt_extension
+from equiform.groups.moments import root
 from equiform.groups.recovery import DependencyMismatch
 
 
@@ -64,10 +69,12 @@ class ClassicalGroup(IsometryGroup):
         # J⁻¹S = (S^t J)^t, as in BilinearForm.adjoint.
         return form.apply(s.mT).mT.contiguous()
 
-    def project_algebra(self, m: Tensor) -> Tensor:
-        r"""Nearest algebra element :math:`(m - m^*)/2`; * is a Frobenius isometry."""
-        check_matrix(self, m, "m")
+    def _project_algebra(self, m: Tensor) -> Tensor:
+        # * is a Frobenius isometry.
         return (m - self.form.adjoint(m)) / 2
+
+    def _exp(self, xi: Tensor) -> Tensor:
+        return isometry_exp(self.form, self._project_algebra(xi))
 
     def _sample(
         self, batch: tuple[int, ...], rapidity: float | Tensor, signs: Signs, **source: Any
@@ -86,40 +93,42 @@ class ClassicalGroup(IsometryGroup):
             axis = self._eigenspaces[sign][:, 0].to(k)
             flip = self._determinant_sign(k, sign) != det
             k = k - 2 * flip[..., None, None] * (k @ torch.outer(axis, axis))
-        x = self.project_algebra((noise[1] + sigma(noise[1])) / 2)
+        x = self._project_algebra((noise[1] + sigma(noise[1])) / 2)
         norm = torch.linalg.matrix_norm(x, 2, keepdim=True)
         rapidity = torch.as_tensor(rapidity, dtype=norm.dtype, device=norm.device)
         # On a compact group x is zero up to rounding, and stays out.
         x = torch.where(norm > 1e-9, x / norm, 0) * rapidity[..., None, None]
-        return k @ matrix_exp(x)
+        return k @ isometry_exp(self.form, x)
 
-    def component(self, t: Tensor) -> Tensor:
-        """Signs of det on the free eigenspaces of J, ``(..., d, d) -> (..., num_signs)``."""
-        check_matrix(self, t, "t")
+    def _component(self, t: Tensor) -> Tensor:
+        """Signs of det on the free eigenspaces of J."""
         signs = [self._determinant_sign(t, sign) for sign in self._free]
         return torch.stack(signs, dim=-1) if signs else t.new_empty((*t.shape[:-2], 0)).real
 
-    def residual(self, t: Tensor) -> Tensor:
-        r"""Scaled membership residual; computed in float64, shape ``(...)``."""
-        check_matrix(self, t, "t")
-        finite = t.isfinite().all(dim=(-2, -1))
-        # The spectral norm refuses what is not finite.
-        t = t.where(finite[..., None, None], 0).to(torch.promote_types(t.dtype, torch.float64))
-        eye = torch.eye(self.dim, dtype=t.dtype, device=t.device)
+    def _residual(self, t: Tensor) -> Tensor:
+        scale = to_unit(t).clamp_max(1)
+        t = t * scale
+        eye = torch.eye(self.dim, dtype=t.dtype, device=t.device) * scale * scale
         # J is orthogonal, so J⁻¹(t^σ J t - J) has the norm of the bracket.
-        defect = torch.linalg.matrix_norm(self.form.adjoint(t) @ t - eye)
-        return (defect / torch.linalg.matrix_norm(t, 2).square()).where(finite, torch.inf)
+        defect = squared_modulus(self.form.adjoint(t) @ t - eye).sum((-2, -1))
+        # The spectral norm as a product with constants: it has no second derivative where singular
+        # values meet, as those of all isometries of a definite form do.
+        u, _, vh = svd(t.detach())
+        norm = (sigma(u[..., :1]) @ t @ sigma(vh[..., :1, :])).real[..., 0, 0]
+        return root(defect) / norm.square()
 
+    @full_precision
     def contains(self, t: Tensor, rtol: float | None = None) -> Tensor:
         """Whether ``t`` is an isometry, and in the right component of a subgroup."""
         inside = super().contains(t, rtol)
+        (t,) = at_least(torch.float64, t)
         for sign in self._pinned:
             inside = inside & (self._determinant_sign(t, sign) > 0)
         return inside
 
     def _extend(self, source: Tensor, target: Tensor, rtol: Tensor) -> Tensor:
         *batch, n, d = source.shape
-        points = (x.reshape(-1, n, d) for x in (source, target))
+        points = (x.reshape(rtol.numel(), n, d) for x in (source, target))
         problems = zip(*points, rtol.flatten().tolist(), strict=True)
         elements = [self._extend_one(*problem) for problem in problems]
         stacked = torch.stack(elements) if elements else source.new_empty(0, d, d)
@@ -143,4 +152,4 @@ class ClassicalGroup(IsometryGroup):
 
     def _determinant_sign(self, t: Tensor, sign: int) -> Tensor:
         basis = self._eigenspaces[sign].to(t)
-        return torch.linalg.slogdet(basis.mT @ t @ basis).sign.real
+        return torch.linalg.slogdet(basis.mT @ t.detach() @ basis).sign.real

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from equiform.forms import EuclideanForm
-from equiform.groups._arguments import check_matrix
 from equiform.groups._base import Fit
 from equiform.groups.classical import ClassicalGroup
 from equiform.groups.fit.polar import polar_factor
@@ -21,14 +20,11 @@ class CompactGroup(ClassicalGroup):
         """True."""
         return True
 
-    def polar(self, m: Tensor) -> Tensor:
-        """Nearest group element in the Frobenius norm, differentiable in ``m``."""
-        check_matrix(self, m, "m")
+    def _polar(self, m: Tensor) -> Tensor:
+        """Nearest group element in the Frobenius norm."""
         return polar_factor(m, special=bool(self._pinned))[0]
 
-    def balance(self, second_moment: Tensor) -> Tensor:
-        """The identity; see :meth:`IsometryGroup.balance`."""
-        check_matrix(self, second_moment, "second_moment")
+    def _balance(self, second_moment: Tensor) -> Tensor:
         eye = torch.eye(self.dim, dtype=second_moment.dtype, device=second_moment.device)
         return eye.expand_as(second_moment)
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from equiform._points import squared_modulus
 from equiform.forms import BilinearForm, isometry_group, sigma
-from equiform.groups._arguments import check_matrix
-from equiform.groups._base import Fit, IsometryGroup, Signs
+from equiform.groups._base import Fit, IsometryGroup
+from equiform.groups._matrices import Signs
 from equiform.groups.moments import Moments, Rounding
 
 
@@ -22,15 +22,22 @@ class Part(NamedTuple):
         group: the group.
         into: V, shape ``(k, d)``, in double precision.
         back: U with V U = I, shape ``(d, k)``.
+        condition: the condition number of V.
     """
 
     group: IsometryGroup
     into: Tensor
     back: Tensor
+    condition: float
+
+    @classmethod
+    def of(cls, group: IsometryGroup, into: Tensor, back: Tensor) -> Part:
+        """The part, with the condition number of V."""
+        return cls(group, into, back, float(torch.linalg.cond(into)))
 
     def on(self, x: Tensor) -> Part:
         """The part on the device of x."""
-        return Part(self.group, self.into.to(x.device), self.back.to(x.device))
+        return self._replace(into=self.into.to(x.device), back=self.back.to(x.device))
 
     def block(self, m: Tensor) -> Tensor:
         """V m U of a matrix, in double precision."""
@@ -51,7 +58,7 @@ class GroupOfParts(IsometryGroup):
     @property
     def condition(self) -> float:
         """The largest of the parts: the square of the condition number of a frame."""
-        return max(p.group.condition * _condition(p) ** 2 for p in self._parts)
+        return max(p.group.condition * p.condition**2 for p in self._parts)
 
     @property
     def is_compact(self) -> bool:
@@ -74,30 +81,26 @@ class GroupOfParts(IsometryGroup):
             first = last
         return self._assemble(blocks)
 
-    def component(self, t: Tensor) -> Tensor:
-        """Signs of the parts, ``(..., d, d) -> (..., num_signs)``."""
-        check_matrix(self, t, "t")
-        signs = [part.group.component(part.block(t)) for part in self._parts]
-        return torch.cat([s.to(t.dtype.to_real()) for s in signs], dim=-1)
+    def _exp(self, xi: Tensor) -> Tensor:
+        return self._map(lambda group, block: group._exp(block), xi)
 
-    def residual(self, t: Tensor) -> Tensor:
-        """The largest residual of the parts, in their coordinates, shape ``(...)``."""
-        check_matrix(self, t, "t")
-        return torch.stack([part.group.residual(part.block(t)) for part in self._parts]).amax(0)
+    def _component(self, t: Tensor) -> Tensor:
+        signs = [part.group._component(part.block(t)) for part in self._parts]
+        return torch.cat([s.to(t.real.dtype) for s in signs], dim=-1)
 
-    def polar(self, m: Tensor) -> Tensor:
-        """Polar factors of the parts' blocks; see :meth:`IsometryGroup.polar`."""
-        check_matrix(self, m, "m")
-        return self._map(lambda group, block: group.polar(block), m)
+    def _residual(self, t: Tensor) -> Tensor:
+        """The largest residual of the parts, in their coordinates."""
+        return torch.stack([part.group._residual(part.block(t)) for part in self._parts]).amax(0)
 
-    def balance(self, second_moment: Tensor) -> Tensor:
-        """Balanced part by part, in their coordinates; see :meth:`IsometryGroup.balance`."""
-        check_matrix(self, second_moment, "second_moment")
+    def _polar(self, m: Tensor) -> Tensor:
+        return self._map(lambda group, block: group._polar(block), m)
+
+    def _balance(self, second_moment: Tensor) -> Tensor:
         # h acts on rows, in coordinates y V^t, and so its transpose as T does.
         blocks = []
         for part in self._parts:
             v = part.on(second_moment).into
-            blocks.append(part.group.balance(v.conj() @ second_moment.to(v.dtype) @ v.mT).mT)
+            blocks.append(part.group._balance(v.conj() @ second_moment.to(v.dtype) @ v.mT).mT)
         return self._assemble(blocks).mT.to(second_moment.dtype)
 
     def _extend(self, source: Tensor, target: Tensor, rtol: Tensor) -> Tensor:
@@ -108,7 +111,7 @@ class GroupOfParts(IsometryGroup):
             # What is rounding is so beside the points as they were given.
             given = (squared_modulus(source) @ squared_modulus(v)).sum(-2).amax(-1).sqrt()
             own = torch.linalg.matrix_norm(b, 2) if b.numel() else given
-            scale = (given / own.where(own > 0, 1)).clamp_min(1)
+            scale = (given / own.where(own != 0, 1)).clamp_min(1)
             blocks.append(part.group._extend(b, a, rtol * scale))
         return self._assemble(blocks)
 
@@ -121,7 +124,8 @@ class GroupOfParts(IsometryGroup):
         for part in self._parts:
             v = part.on(moments.source).into
             own = moments.in_frame(sigma(v))
-            fits.append(part.group._fit(own, tau, Rounding.in_frame(v, moments, own)))
+            least = Rounding.in_frame(v, part.condition, moments, own)
+            fits.append(part.group._fit(own, tau, least))
         matrices, ranks, identifiable = zip(*fits, strict=True)
         rank = torch.stack([r * self._copies(p) for r, p in zip(ranks, self._parts, strict=True)])
         return self._assemble(matrices), rank.sum(0), torch.stack(identifiable).all(0)
@@ -162,7 +166,7 @@ class FramedGroup(GroupOfParts):
         self.form: BilinearForm = form  # pyright: ignore[reportIncompatibleVariableOverride]
         self.dim = d
         standard = isometry_group(form.standard(), d)
-        self._parts = [Part(standard, frame.mT, torch.linalg.inv(frame.mT))]
+        self._parts = [Part.of(standard, frame.mT, torch.linalg.inv(frame.mT))]
 
     def _basis(self) -> Tensor:
         """The standard group's basis in these coordinates, orthonormalised."""
@@ -178,9 +182,11 @@ class FramedGroup(GroupOfParts):
         c = part.on(block).into
         return torch.linalg.solve(c, block.to(c.dtype) @ c)
 
-    def project_algebra(self, m: Tensor) -> Tensor:
-        """Frobenius-nearest element of the Lie algebra, shape ``(..., d, d)``."""
-        check_matrix(self, m, "m")
+    def _exp(self, xi: Tensor) -> Tensor:
+        # Rounding is taken off here: in the frame's coordinates it would be magnified first.
+        return super()._exp(self._project_algebra(xi))
+
+    def _project_algebra(self, m: Tensor) -> Tensor:
         s = self.form.matrix(self.dim, dtype=self._parts[0].into.dtype, device=m.device).conj()
         values, vectors = torch.linalg.eigh(s if self.form.symmetry == 1 else 1j * s)
         # In the eigenbasis X* = -X reads x_ij = -(v_j / v_i) conj(x_ji), entry by entry.
@@ -188,7 +194,3 @@ class FramedGroup(GroupOfParts):
         ratio = values[:, None] / values
         nearest = vectors @ ((own - ratio * sigma(own)) / (1 + ratio.square())) @ sigma(vectors)
         return (nearest if m.is_complex() else nearest.real).to(m.dtype)
-
-
-def _condition(part: Part) -> float:
-    return float(torch.linalg.cond(part.into))

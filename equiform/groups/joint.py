@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from equiform._points import squared_modulus
 from equiform.forms import (
     BilinearForm,
     EuclideanForm,
@@ -13,10 +14,11 @@ from equiform.forms import (
     isometry_group,
     sigma,
 )
-from equiform.groups._arguments import check_matrix
 from equiform.groups._base import IsometryGroup
+from equiform.groups._scale import to_unit
 from equiform.groups.compact import CompactGroup
 from equiform.groups.framed import GroupOfParts, Part
+from equiform.groups.moments import root
 
 
 class JointGroup(GroupOfParts):
@@ -41,24 +43,23 @@ class JointGroup(GroupOfParts):
             for group, frame, size in _parts_on_slice(form.forms_on(s), s.stop - s.start):
                 back = rows.to(frame.dtype) @ frame
                 # Coordinates in which lengths are those of the form's.
-                self._parts.append(Part(group, sigma(back) * size**0.5, back / size**0.5))
+                self._parts.append(Part.of(group, sigma(back) * size**0.5, back / size**0.5))
 
     def _basis(self) -> Tensor:
         """Bases of the parts, embedded."""
         blocks = [self._embed(p, p.group._basis()) / self._copies(p) ** 0.5 for p in self._parts]
         return torch.cat(blocks)
 
-    def project_algebra(self, m: Tensor) -> Tensor:
-        """Nearest algebra element: each part's block, projected."""
-        check_matrix(self, m, "m")
-        return self._map(lambda group, block: group.project_algebra(block), m)
+    def _project_algebra(self, m: Tensor) -> Tensor:
+        """Each part's block, projected."""
+        return self._map(lambda group, block: group._project_algebra(block), m)
 
-    def residual(self, t: Tensor) -> Tensor:
+    def _residual(self, t: Tensor) -> Tensor:
         """The largest residual of the parts, or what lies outside their blocks, if larger."""
-        parts = super().residual(t)
-        outside = torch.linalg.matrix_norm(t - self._map(lambda _, block: block, t))
-        outside = (outside / torch.linalg.matrix_norm(t)).to(parts.dtype)
-        return outside.maximum(parts).nan_to_num(torch.inf)
+        scaled = t * to_unit(t)
+        outside = scaled - self._map(lambda _, block: block, scaled)
+        squared, whole = (squared_modulus(x).sum((-2, -1)) for x in (outside, scaled))
+        return root(squared / whole.where(whole != 0, 1)).maximum(super()._residual(t))
 
 
 def _parts_on_slice(

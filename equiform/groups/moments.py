@@ -39,7 +39,7 @@ class Moments:
 
     @classmethod
     def of(cls, source: Tensor, target: Tensor, weights: Tensor | None = None) -> Moments:
-        """Moments of points, in float64 or complex128.
+        """Moments of points, in float64 or complex128; those of norms above 1e150 overflow.
 
         Args:
             source, target: rows B and A, shape ``(..., n, d)``.
@@ -52,6 +52,8 @@ class Moments:
         else:
             check_weights(weights, b)
         w = weights.to(b.real.dtype)[..., None]
+        # What no error could be raised on.
+        w = torch.where(w < 0, torch.nan, w)
         wb, wa = sigma(w * b), sigma(w * a)
         eps = max(torch.finfo(x.dtype).eps for x in (source, target))
         return cls(wb @ b, wb @ a, wa @ a, w.sum((-2, -1)), eps)
@@ -125,7 +127,7 @@ class Moments:
         """
         energy = self.energy
         squared = (energy + self.misfit(matrix.to(self.source.dtype).mT)).clamp_min(0)
-        return (squared / energy.where(energy != 0, 1)).sqrt()
+        return root(squared / energy.where(energy != 0, 1))
 
 
 class Rounding(NamedTuple):
@@ -144,9 +146,8 @@ class Rounding(NamedTuple):
         return cls(*(rtol * norm(m.detach()) for m in (moments.source, moments.target)))
 
     @classmethod
-    def in_frame(cls, v: Tensor, moments: Moments, own: Moments) -> Rounding:
+    def in_frame(cls, v: Tensor, condition: float, moments: Moments, own: Moments) -> Rounding:
         """Of coordinates V x, of moments ``own``: at least that of x, however small V x is."""
-        condition = float(torch.linalg.cond(v))
         spread, rtol = squared_modulus(v), _rtol(moments) / condition**2
         given = (m.detach().diagonal(dim1=-2, dim2=-1) for m in (moments.source, moments.target))
         least = [rtol * (spread @ x.real[..., None]).amax((-2, -1)) for x in given]
@@ -172,6 +173,11 @@ def mean(x: Tensor, weights: Tensor | None) -> Tensor:
     w = weights.to(x.dtype)[..., None]
     total = w.sum(-2, keepdim=True)
     return (w * x).sum(-2, keepdim=True) / total.where(total != 0, 1)
+
+
+def root(x: Tensor) -> Tensor:
+    """The square root of sums of squares, with a finite derivative where they vanish."""
+    return torch.where(x == 0, x, x.where(x != 0, 1).sqrt())
 
 
 def trace(m: Tensor) -> Tensor:

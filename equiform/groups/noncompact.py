@@ -7,11 +7,12 @@ import itertools
 import torch
 from torch import Tensor
 
+from equiform._points import decidable
 from equiform.forms import sigma
-from equiform.groups._arguments import check_matrix
 from equiform.groups._base import Fit
 from equiform.groups.classical import ClassicalGroup
 from equiform.groups.fit.descent import descend, differentiable
+from equiform.groups.fit.implicit import on_values
 from equiform.groups.fit.polar import newton_polar
 from equiform.groups.fit.starts import balance, cartan, isometry_near, nearest_compact
 from equiform.groups.moments import Moments, Rounding, trace
@@ -20,32 +21,32 @@ from equiform.groups.moments import Moments, Rounding, trace
 class NoncompactGroup(ClassicalGroup):
     r"""O(p, q) with p, q ≥ 1, Sp(2m, R) and their like: the best fit is found by descent."""
 
-    def polar(self, m: Tensor) -> Tensor:
-        """Generalised polar factor by Newton's iteration; see :meth:`IsometryGroup.polar`."""
-        check_matrix(self, m, "m")
+    def _polar(self, m: Tensor) -> Tensor:
+        """Generalised polar factor by Newton's iteration."""
         t = newton_polar(self.form, m)
-        if not self.contains(t).all():
+        inside = self.contains(t)
+        if decidable(inside) and not inside.all():
             raise ValueError(
                 f"m has no polar factor in {self!r}: m*m must have no eigenvalue on the closed "
                 "negative axis, and m must lie over the group's component"
             )
-        return t
+        return t.where(inside[..., None, None], torch.nan)
 
-    def balance(self, second_moment: Tensor) -> Tensor:
-        """Positive definite h; see :meth:`IsometryGroup.balance`."""
-        check_matrix(self, second_moment, "second_moment")
+    def _balance(self, second_moment: Tensor) -> Tensor:
         return balance(self.form, _regular(second_moment, trace(second_moment)))
 
     def _fit(self, moments: Moments, tau: Tensor | None, rounding: Rounding) -> Fit:
         """Descent from several starts and across the components."""
         rank, identifiable = self._determined(moments, rounding)
-        batch = moments.source.shape[:-2]
         problem = moments if tau is None else moments.anchored(tau)
-        problem = problem.map(lambda m: m.reshape(-1, *m.shape[len(batch) :]))
-        with torch.no_grad():
-            g = self._search(problem.map(torch.Tensor.detach))
-        g = differentiable(self.form, problem, g)
-        return g.mT.reshape(*batch, self.dim, self.dim), rank, identifiable
+
+        def search(p: Tensor, n: Tensor, q: Tensor, weight: Tensor) -> tuple[Tensor]:
+            batch = weight.ndim
+            flat = Moments(p, n, q, weight).map(lambda m: m.reshape(-1, *m.shape[batch:]))
+            return (self._search(flat).view_as(p),)
+
+        (g,) = on_values(search, *problem.parts)
+        return differentiable(self.form, problem, g).mT, rank, identifiable
 
     def _search(self, moments: Moments) -> Tensor:
         """The best of the minima that descent reaches, in row action, ``(k, d, d)``."""
@@ -122,8 +123,8 @@ class NoncompactGroup(ClassicalGroup):
 
     def _determined(self, moments: Moments, rounding: Rounding) -> tuple[Tensor, Tensor]:
         """Rank of the points, and whether they leave one isometry only."""
-        values, vectors = torch.linalg.eigh(moments.source)
-        spectra = values, torch.linalg.eigvalsh(moments.target)
+        values, vectors = torch.linalg.eigh(moments.source.detach())
+        spectra = values, torch.linalg.eigvalsh(moments.target.detach())
         ranks = [(v > x[..., None]).sum(-1) for v, x in zip(spectra, rounding, strict=True)]
         rank = torch.minimum(*ranks)
         identifiable = rank == self.dim
@@ -141,5 +142,5 @@ class NoncompactGroup(ClassicalGroup):
 def _regular(m: Tensor, size: Tensor) -> Tensor:
     """m + τI with τ a billionth of the mean eigenvalue of which ``size`` is the sum, 1 for zero."""
     d = m.shape[-1]
-    tau = torch.where(size > 0, 1e-9 * size / d, 1)
+    tau = torch.where(size == 0, 1, 1e-9 * size.abs() / d)
     return m + tau[..., None, None] * torch.eye(d, dtype=m.dtype, device=m.device)

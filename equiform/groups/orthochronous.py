@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from equiform._points import anywhere
 from equiform.forms import MinkowskiForm
 from equiform.groups._base import Fit
 from equiform.groups.fit._svd import svd
-from equiform.groups.fit.polar import polar_factor
+from equiform.groups.fit.polar import polar_factor, with_polar_derivative
 from equiform.groups.moments import Moments, Rounding
 from equiform.groups.noncompact import NoncompactGroup
 
@@ -43,14 +41,20 @@ class Orthochronous(NoncompactGroup):
             pull = torch.ones(self.dim, dtype=cross.dtype, device=cross.device)
             pull[0] = 2 * (self.dim - 1)
             cross = cross + torch.diag_embed(tau[..., None] * pull)
-        t, solved = _LorentzProcrustes.apply(cross.mT)  # type: ignore[misc]
-        if not solved.all():
+        k = _scaled(self.form.apply(cross.mT))
+        t, axes, values, solved = _procrustes(k.detach())
+        # Only where it is the maximum it has a derivative.
+        tol = torch.where(solved, 1e-12 * values[..., 0].abs(), torch.inf)[..., None]
+        t = with_polar_derivative(t, k, axes, values, tol, self.form.adjoint)
+        if torch.compiler.is_compiling():
+            return t.where(solved[..., None, None], torch.nan), rank, identifiable
+        if anywhere(~solved):
             descended, *_ = super()._fit(moments, tau, rounding)
             t = torch.where(solved[..., None, None], t, descended)
         return t, rank, identifiable
 
 
-class _LorentzProcrustes(torch.autograd.Function):
+def _procrustes(k: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     r"""The T that maximises :math:`\sum w \langle a, T b\rangle = \mathrm{tr}(T^* K)`, K = N^t J.
 
     Orthonormal frames V and W of Minkowski space, the time axis first, with K V = W D and
@@ -59,48 +63,32 @@ class _LorentzProcrustes(torch.autograd.Function):
     the sum by :math:`(σ_i - σ_0)(\cosh η - 1) \le 0`. V's first axis is the leading eigenvector
     of K*K; the complements of the first axes are Euclidean, and there T is a polar factor.
 
-    The derivative is that of :class:`~equiform.groups.fit.polar._PolarFactor` in these frames:
-    :math:`dT = W Ω V^{-1}` with :math:`Ω_{ij} (D_i + D_j) = (Y - Y^*)_{ij}` and
-    :math:`Y = W^{-1} dK V`.
+    Returns:
+        T, V, the diagonal of D, and whether T is the maximiser.
     """
+    form = MinkowskiForm()
+    v = _leading_axis(form.adjoint(k) @ k)
+    w = -(k @ v[..., None])[..., 0]
+    solved = (form.inner(v, v) < 0) & (form.inner(w, w) < 0) & (w[..., 0] > 0)
+    v, w = _unit(v, solved), _unit(w, solved)
+    boost_v, boost_w = _boost(v), _boost(w)
+    inner = form.adjoint(boost_w) @ k @ boost_v
+    _, s, uh = svd(inner[..., 1:, 1:])
+    rotation, _ = polar_factor(inner[..., 1:, 1:])
+    # The frames diagonalise K, and time's value leads: else this is no maximum.
+    mixed = inner[..., 0, 1:].abs().amax(-1) + inner[..., 1:, 0].abs().amax(-1)
+    time = -inner[..., 0, 0]
+    solved = solved & (mixed < 1e-6 * time) & (s[..., 0] < time * (1 - 1e-9))
+    frame_v = boost_v @ _beside_one(uh.mT)
+    frame_w = boost_w @ _beside_one(rotation @ uh.mT)
+    d = torch.cat([-time[..., None], s], dim=-1)
+    return frame_w @ form.adjoint(frame_v), frame_v, d, solved
 
-    @staticmethod
-    def forward(ctx: Any, cross: Tensor) -> tuple[Tensor, Tensor]:
-        form = MinkowskiForm()
-        k = form.apply(cross)
-        size = torch.linalg.matrix_norm(k, keepdim=True)
-        k = k / size.where(size > 0, 1)
-        square = form.adjoint(k) @ k
-        v = _leading_axis(square)
-        w = -(k @ v[..., None])[..., 0]
-        solved = (form.inner(v, v) < 0) & (form.inner(w, w) < 0) & (w[..., 0] > 0)
-        v, w = _unit(v, solved), _unit(w, solved)
-        boost_v, boost_w = _boost(v), _boost(w)
-        inner = form.adjoint(boost_w) @ k @ boost_v
-        _, s, uh = svd(inner[..., 1:, 1:])
-        rotation, _ = polar_factor(inner[..., 1:, 1:])
-        # The frames diagonalise K, and time's value leads: else this is no maximum.
-        mixed = inner[..., 0, 1:].abs().amax(-1) + inner[..., 1:, 0].abs().amax(-1)
-        time = -inner[..., 0, 0]
-        solved = solved & (mixed < 1e-6 * time) & (s[..., 0] < time * (1 - 1e-9))
-        frame_v = boost_v @ _beside_one(uh.mT)
-        frame_w = boost_w @ _beside_one(rotation @ uh.mT)
-        t = frame_w @ form.adjoint(frame_v)
-        d = torch.cat([-time[..., None], s], dim=-1)
-        ctx.save_for_backward(frame_v, frame_w, d, size, solved)
-        ctx.mark_non_differentiable(solved)
-        return t, solved
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        form = MinkowskiForm()
-        v, w, d, size, solved = ctx.saved_tensors
-        sums = d[..., :, None] + d[..., None, :]
-        regular = (sums.abs() > 1e-12 * d[..., :1, None].abs()) & solved[..., None, None]
-        z = (w.mT @ grad @ form.adjoint(v).mT) * torch.where(regular, 1 / sums.where(regular, 1), 0)
-        k = form.adjoint(w).mT @ (z - form.adjoint(z)) @ v.mT
-        return form.apply(k / size.where(size > 0, 1))
+def _scaled(m: Tensor) -> Tensor:
+    """Of norm 1, or zero; the scale counts as a constant."""
+    size = torch.linalg.matrix_norm(m.detach(), keepdim=True)
+    return m / size.where(size != 0, 1)
 
 
 def _leading_axis(m: Tensor) -> Tensor:
@@ -109,9 +97,7 @@ def _leading_axis(m: Tensor) -> Tensor:
     By squaring again and again, up to the projection on it: a gap of one part in 2⁴⁰ is enough.
     """
     for _ in range(40):
-        m = m @ m
-        size = torch.linalg.matrix_norm(m, keepdim=True)
-        m = m / size.where(size > 0, 1)
+        m = _scaled(m @ m)
     return m[..., 0]  # its image of the time axis, which is not orthogonal to it
 
 

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from equiform._points import squared_modulus, values
 from equiform.forms import Form
-from equiform.groups.moments import Moments
+from equiform.groups._scale import to_unit
+from equiform.groups.fit.implicit import on_values
+from equiform.groups.moments import Moments, root
 
 if TYPE_CHECKING:
     from equiform.groups._base import IsometryGroup
@@ -38,34 +41,54 @@ class Recovery(NamedTuple):
     identifiable: Tensor
 
 
-def relative_error(form: Form, a: Tensor, fitted: Tensor) -> Tensor:
-    r""":math:`\lVert A - F\rVert / \lVert A\rVert` in the form's coordinates; 0 / 0 is 0."""
-    difference, norm = (torch.linalg.matrix_norm(form.coordinates(x)) for x in (a - fitted, a))
-    return torch.where(norm > 0, difference / norm.where(norm > 0, 1), difference)
+def relative_error(form: Form, a: Tensor, fitted: Tensor, weights: Tensor | None) -> Tensor:
+    r""":math:`\lVert A - F\rVert_W / \lVert A\rVert_W` in the form's coordinates; 0 / 0 is 0."""
+    scale = to_unit(a)
+    scaled = (a - fitted) * scale, a * scale
+    squares = [squared_modulus(form.coordinates(x)).sum(-1) for x in scaled]
+    difference, energy = (s.sum(-1) if weights is None else (weights * s).sum(-1) for s in squares)
+    return root(difference / energy.where(energy != 0, 1))
 
 
 def exact_where_open(
-    group: IsometryGroup, fit: Recovery, source: Tensor, target: Tensor
-) -> Recovery:
-    """The fit, made exact where points that span less than the space allow it.
+    group: IsometryGroup,
+    matrix: Tensor,
+    identifiable: Tensor,
+    source: Tensor,
+    target: Tensor,
+    weights: Tensor | None,
+    eps: float,
+) -> Tensor:
+    """The fit, made exact where points of rounding ``eps`` that leave it open allow it.
 
     Descent need not end where the residual is zero, since it may be so along a whole flat
     valley; Witt's theorem says whether there is such an isometry, and which.
     """
-    matrix, residual = fit.matrix.clone(), fit.residual.clone()
-    rounding = 1e3 * group.dim * torch.finfo(source.dtype).eps
-    for index in (~fit.identifiable & (residual > rounding)).nonzero().tolist():
-        where = tuple(index)
-        b, a = source[where].detach(), target[where].detach()
-        try:
-            # Where Grams agree only nearly, so is the extension only nearly in the group.
-            exact = group.polar(group.extend(b, a))
-        except ValueError:
-            continue
-        error = relative_error(group.form, a, b @ exact.mT)
-        if error < residual[where]:
-            matrix[where], residual[where] = exact, error.to(residual.dtype)
-    return Recovery(matrix, residual, fit.rank, fit.identifiable)
+    residual = relative_error(group.form, target, source @ matrix.mT, weights)
+    wanted = values(~identifiable & (residual > 1e3 * group.dim * eps))
+    if wanted is None or not wanted.any():
+        return matrix
+    if weights is not None:
+        scale = weights.detach().sqrt()[..., None]
+        source, target = source * scale, target * scale
+
+    def improved(*batch: Tensor) -> tuple[Tensor]:
+        matrix, residual, identifiable, source, target = batch
+        exact = matrix.clone()
+        for index in (~identifiable & (residual > 1e3 * group.dim * eps)).nonzero().tolist():
+            where = tuple(index)
+            b, a = source[where], target[where]
+            try:
+                # Where Grams agree only nearly, so is the extension only nearly in the group.
+                t = group.polar(group.extend(b, a, rtol=eps ** (2 / 3)))
+            except ValueError:
+                continue
+            if relative_error(group.form, a, b @ t.mT, None) < residual[where]:
+                exact[where] = t
+        return (exact,)
+
+    (exact,) = on_values(improved, matrix, residual, identifiable, source, target)
+    return torch.where((exact != matrix).any(-1).any(-1)[..., None, None], exact, matrix)
 
 
 def in_coordinates(form: Form, moments: Moments) -> Moments:

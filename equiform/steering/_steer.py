@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from equiform._points import at_least, check_points
+from equiform._points import at_least, check_one_device, check_points
+from equiform._precision import full_precision
 
 
+@full_precision
 def steer(z: Tensor, matrix: Tensor) -> Tensor:
     r"""Embeddings of transformed inputs, predicted without them: rows :math:`z T^t`.
 
@@ -34,6 +36,7 @@ def steer(z: Tensor, matrix: Tensor) -> Tensor:
     """
     check_points(z=z, empty=True)
     check_points("(..., d, d)", matrix=matrix)
+    check_one_device(z=z, matrix=matrix)
     shapes = f"got {tuple(z.shape)} and {tuple(matrix.shape)}"
     if matrix.shape[-1] != z.shape[-1]:
         raise ValueError(f"z must have shape (..., n, d) and matrix (..., d, d), {shapes}")
@@ -48,5 +51,4 @@ def steer(z: Tensor, matrix: Tensor) -> Tensor:
     if matrix.is_complex() and not z.is_complex():
         raise TypeError(f"a complex matrix moves complex embeddings only, got z of {z.dtype}")
     (work,) = at_least(torch.float32, z)
-    with torch.autocast(z.device.type, enabled=False):
-        return (work @ matrix.to(work.dtype).mT).to(z.dtype)
+    return (work @ matrix.to(work.dtype).mT).to(z.dtype)

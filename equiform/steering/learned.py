@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from equiform._options import check_count
-from equiform._points import squared_modulus
+from equiform._points import at_least, real_dtype, squared_modulus
+from equiform._precision import full_precision
 from equiform.functional._arguments import check_callable, check_group
 from equiform.groups import IsometryGroup, Moments
 from equiform.groups.recovery import in_coordinates
@@ -38,7 +39,8 @@ class LearnedIsometry(nn.Module):
             small random weights and no bias, unless given.
 
     Shape:
-        ``(..., k) -> (..., d, d)``, acting on columns: rows transform as ``x @ ρ(θ).mT``.
+        ``(..., k) -> (..., d, d)``, in float32 at least, acting on columns: rows transform as
+        ``x @ ρ(θ).mT``.
     """
 
     def __init__(
@@ -61,11 +63,10 @@ class LearnedIsometry(nn.Module):
             network = _LinearGenerators(num_parameters, self._num_coordinates)
         self.network = network
 
+    @full_precision
     def algebra(self, theta: Tensor) -> Tensor:
-        """ξ_1(θ), …, ξ_F(θ), ``(..., k) -> (..., num_factors, d, d)``."""
-        k = self.num_parameters
-        if theta.shape[-1:] != (k,):
-            raise ValueError(f"theta must have shape (..., {k}), got {tuple(theta.shape)}")
+        """ξ_1(θ), …, ξ_F(θ), ``(..., k) -> (..., num_factors, d, d)``, in float32 or better."""
+        self._check_parameters(theta=theta)
         coordinates = self.network(theta) - self.network(theta.new_zeros(1, self.num_parameters))[0]
         if coordinates.shape != (*theta.shape[:-1], self._num_coordinates):
             raise ValueError(
@@ -73,26 +74,30 @@ class LearnedIsometry(nn.Module):
                 f"{self.num_factors} elements of the algebra of {self.group!r}, "
                 f"got {tuple(coordinates.shape)}"
             )
+        (coordinates,) = at_least(torch.float32, coordinates)
         if self.group.form.sesquilinear:
             coordinates = coordinates + 0j
         basis = self.group.algebra_basis(dtype=coordinates.dtype, device=theta.device)
         return torch.tensordot(coordinates.unflatten(-1, (self.num_factors, -1)), basis, 1)
 
+    @full_precision
     def forward(self, theta: Tensor) -> Tensor:
-        """ρ(θ), in the precision of the weights under autocast too."""
+        """ρ(θ), in the precision of weights and θ but float32 at least, under autocast too."""
         # Rounded to half precision a product of isometries is none.
-        with torch.autocast(theta.device.type, enabled=False):
-            return reduce(torch.matmul, self.group.exp(self.algebra(theta)).unbind(-3))
+        return reduce(torch.matmul, self.group.exp(self.algebra(theta)).unbind(-3))
 
+    @full_precision
     def moment_loss(self, theta: Tensor, moments: Moments) -> Tensor:
         r"""Mean over augmentations of the relative squared residual, in the form's coordinates.
 
         .. math:: \frac1m \sum_a \lVert A_a - B_a ρ(θ_a)^t\rVert_W^2 / \lVert A_a\rVert_W^2
 
         Of m augmentations, θ of shape ``(m, k)`` and moments ``(m, d, d)``, in O(m d³) however many
-        points they hold; computed in the dtype of the moments, and a scalar in that of θ. The
-        residual is not divided where A = 0.
+        points they hold; computed in the dtype of the moments, and a scalar in that of θ, but
+        float32 at least. The residual is not divided where A = 0.
         """
+        if not isinstance(moments, Moments):
+            raise TypeError(f"moments must be Moments.of(source, target), got {moments!r}")
         g = self.group.form.on_coordinates(self(theta).to(moments.source.dtype)).mT
         if g.shape != moments.source.shape:
             raise ValueError(
@@ -102,8 +107,9 @@ class LearnedIsometry(nn.Module):
         moments = in_coordinates(self.group.form, moments)
         energy = moments.energy
         squared = (energy + moments.misfit(g)) / energy.where(energy != 0, 1)
-        return squared.mean().to(theta.dtype)
+        return squared.mean().to(real_dtype(theta))
 
+    @full_precision
     def composition_loss(self, theta: Tensor, theta_prime: Tensor, composed: Tensor) -> Tensor:
         r"""Defect of the composition law, in the form's coordinates: mean of
         :math:`\lVert ρ(θ∘θ') - ρ(θ) ρ(θ')\rVert_F^2 / 2d`.
@@ -112,11 +118,25 @@ class LearnedIsometry(nn.Module):
         augmentation θ' followed by θ; fresh ones at each step teach ρ about augmentations that were
         never observed. Unrelated elements of a compact group have about 1.
         """
+        self._check_parameters(theta=theta, theta_prime=theta_prime, composed=composed)
         first, second, both = self(torch.stack([theta, theta_prime, composed]))
-        with torch.autocast(theta.device.type, enabled=False):
-            defect = self.group.form.on_coordinates(both - first @ second)
-            defect = squared_modulus(defect).sum((-2, -1)).to(theta.dtype)
-        return defect.mean() / (2 * self.group.dim)
+        defect = squared_modulus(self.group.form.on_coordinates(both - first @ second))
+        return defect.sum((-2, -1)).mean().to(real_dtype(theta)) / (2 * self.group.dim)
+
+    def _check_parameters(self, **sets: Tensor) -> None:
+        k = self.num_parameters
+        for name, x in sets.items():
+            if not isinstance(x, Tensor) or not x.is_floating_point():
+                got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+                raise TypeError(
+                    f"{name} must be a tensor of real floating-point numbers, got {got}; "
+                    f"use torch.as_tensor({name}).float()"
+                )
+            if x.shape[-1:] != (k,):
+                raise ValueError(f"{name} must have shape (..., {k}), got {tuple(x.shape)}")
+        if len({x.shape for x in sets.values()}) > 1:
+            shapes = " and ".join(str(tuple(x.shape)) for x in sets.values())
+            raise ValueError(f"{' and '.join(sets)} must have one shape (..., {k}), got {shapes}")
 
     def extra_repr(self) -> str:
         """The arguments that matter, for ``print(map)``."""
@@ -134,4 +154,5 @@ class _LinearGenerators(nn.Module):
         self.weight = nn.Parameter(0.01 * torch.randn(num_coordinates, num_parameters))
 
     def forward(self, theta: Tensor) -> Tensor:
-        return theta @ self.weight.mT
+        theta, weight = at_least(torch.float32, theta, self.weight)
+        return theta @ weight.mT

@@ -55,16 +55,23 @@ class StreamingIsometry(nn.Module):
     ) -> None:
         """Take points f(x) and f(a x), ``(n, d)`` on any device, of the augmentation a of a key.
 
-        Weights are nonnegative, shape ``(n,)``; 1 unless given.
+        Weights are nonnegative, shape ``(n,)``; 1 unless given. A batch that is refused, such as
+        one that is not finite, leaves the moments as they were.
         """
         if not isinstance(key, str):
             raise TypeError(f"key must be a str, got {type(key).__name__}; use str(key)")
-        check_points("(n, d)", source=source, target=target, empty=True)
+        check_points("(n, d)", source=source, target=target, empty=True, finite=True)
         d = self.group.dim
         if source.shape[-1] != d:
             raise ValueError(f"source must have shape (n, {d}), got {tuple(source.shape)}")
         self.group.form.check_embedding(source)
-        batch = self._move(Moments.of(source, target, weights))
+        moments = Moments.of(source, target, weights)
+        if not all(x.isfinite().all() for x in moments.parts):
+            raise ValueError(
+                "weights must be finite, and source and target of a size whose squares are; "
+                f"the moments of key {key!r} would hold NaN or infinity"
+            )
+        batch = self._move(moments)
         self._moments[key] = self._moments[key] * self.decay + batch if key in self else batch
 
     def recover(self, key: str, *, anchor: float = 0.0) -> Recovery:
@@ -101,13 +108,18 @@ class StreamingIsometry(nn.Module):
 
         It leaves this one as it is, so that calling it again counts nothing twice. All ranks must
         call it; the keys of the result are sorted. A plain copy without a process group.
+        ValueError, on all ranks, where their groups differ.
         """
         total = StreamingIsometry(self.group, decay=self.decay).to(self._device.device)
         if world_size() == 1:
             total._moments = dict(self._moments)
             return total
-        found: list[dict[str, float]] = [{} for _ in range(world_size())]
-        dist.all_gather_object(found, {key: m.eps for key, m in self._moments.items()})
+        told: list[Any] = [None for _ in range(world_size())]
+        seen = {key: m.eps for key, m in self._moments.items()}
+        dist.all_gather_object(told, (repr(self.group), seen))
+        groups, found = zip(*told, strict=True)
+        if len({*groups}) > 1:
+            raise ValueError(f"all ranks need one group, got {', '.join(groups)} by rank")
         keys = sorted(set().union(*found))
         if keys:
             dtype = torch.complex128 if self.group.form.sesquilinear else torch.float64

@@ -185,9 +185,7 @@ def test_weights_and_masks_are_checked(options, message):
 
 def test_rows_of_a_partition_are_checked():
     for bad in ([[1.0]], np.ones((2, 2)), None, torch.tensor(1.0)):
-        with pytest.raises(
-            (TypeError, ValueError), match="x must be a tensor of rows|log_partition"
-        ):
+        with pytest.raises((TypeError, ValueError), match=r"x must be a tensor|log_partition"):
             log_partition(bad)
 
 

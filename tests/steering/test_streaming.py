@@ -225,3 +225,22 @@ def test_errors_name_the_remedy():
         streaming.moments()
     assert len(streaming) == 0
     assert repr(StreamingIsometry(EuclideanForm().isometry_group(2))).count("0 keys") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("source", torch.nan), ("target", torch.inf), ("weights", torch.nan), ("source", 1e200)],
+)
+def test_what_is_not_finite_is_refused_and_ruins_nothing(name, value):
+    streaming = StreamingIsometry(GROUP)
+    b, a = points(5)
+    streaming.update("a", b, a)
+    before = [x.clone() for x in streaming["a"].parts]
+    given = {"source": b.clone(), "target": a.clone(), "weights": torch.ones(len(b)).to(b.real)}
+    given[name].view(-1)[0] = value
+    for key in ("a", "b"):
+        with pytest.raises(ValueError, match=name):
+            streaming.update(key, **given)
+    assert list(streaming.keys()) == ["a"]
+    for x, y in zip(streaming["a"].parts, before, strict=True):
+        assert torch.equal(x, y)

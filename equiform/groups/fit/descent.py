@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from equiform._points import anywhere
 from equiform.forms import BilinearForm, sigma
 from equiform.groups._matrix_exp import matrix_exp
+from equiform.groups.fit.implicit import along, attached, in_front
 from equiform.groups.moments import Moments, trace
 
 
@@ -82,7 +83,7 @@ class _Expansion(NamedTuple):
             if step == 0:
                 x = torch.where((curvature > 0)[..., None, None], x, z)
             running = running & (curvature > 0)
-            if not running.any():
+            if not anywhere(running):
                 break
             length = torch.where(running, rz / curvature.where(running, 1), 0)[..., None, None]
             x = x + length * direction
@@ -90,7 +91,7 @@ class _Expansion(NamedTuple):
             z = self.lyapunov(r, mu)
             new = _dot(r, z)
             running = running & (new > goal)
-            direction = z + (new / rz.where(rz > 0, 1))[..., None, None] * direction
+            direction = z + (new / rz.where(rz != 0, 1))[..., None, None] * direction
             rz = new
         return x
 
@@ -118,7 +119,7 @@ def descend(
     """
     g, value = g.clone(), moments.misfit(g)
     scale = moments.energy + trace(moments.source)
-    scale = scale.where(scale > 0, 1)
+    scale = scale.where(scale != 0, 1)
     mu = torch.zeros_like(value)
     active = torch.arange(len(g), device=g.device)
     for _ in range(steps):
@@ -144,7 +145,7 @@ def descend(
         # Levenberg's damping starts at the mean curvature along the step that failed: a step is
         # long in weakly determined directions, and those are the ones to hold back.
         squared = _dot(xi, xi)
-        curvature = -_dot(xi, here.gradient) / squared.where(squared > 0, 1)
+        curvature = -_dot(xi, here.gradient) / squared.where(squared != 0, 1)
         mu[active] = torch.where(
             fell,
             (damping / 5).where(damping > 0.01 * curvature, 0),
@@ -154,35 +155,49 @@ def descend(
     return g, value
 
 
-class _Minimiser(torch.autograd.Function):
-    r"""A minimiser g, found somehow, as a function of the moments P and N.
+def differentiable(form: BilinearForm, moments: Moments, g: Tensor) -> Tensor:
+    r"""A minimiser g, found somehow, with its derivatives in the moments P and N.
 
     The gradient of f vanishes at g and stays zero as P and N move, :math:`H ξ + d\nabla = 0` with
-    dg = g ξ and :math:`d\nabla = Π (g^σ dP g - g^σ dN)`. So with λ the solution of
-    :math:`H λ = Π (g^σ \bar G)` the backward is :math:`\bar P = -g λ g^σ, \bar N = g λ`. H is
-    solved on its range: the gradient is finite where g is not unique, and has no meaning there.
+    dg = g ξ. H is solved on its range: the derivative is finite where g is not unique, and has no
+    meaning there.
     """
+    p, n, g = moments.source, moments.cross, g.detach()
+    form_, *at_g = _Expansion.at(form, p.detach(), n.detach(), g)
+
+    def gradient(g: Tensor) -> Tensor:
+        return project_algebra(form, sigma(g) @ (p @ g - n))
+
+    return attached(g, gradient, lambda g, r: along(g, -_Solve.apply(form_, r, *at_g)))  # type: ignore[operator]
+
+
+class _Solve(torch.autograd.Function):
+    """H⁻¹ m on the range of H, which is self-adjoint: the derivative of any order is H⁻¹ again."""
 
     @staticmethod
-    def forward(ctx: Any, p: Tensor, n: Tensor, g: Tensor, form: BilinearForm) -> Tensor:
-        ctx.save_for_backward(p, n, g)
-        ctx.form = form
-        return g.clone()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        p, n, g = ctx.saved_tensors
-        here = _Expansion.at(ctx.form, p, n, g)
-        right = project_algebra(ctx.form, sigma(g) @ grad)
+    def forward(form: BilinearForm, m: Tensor, *at_g: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        here = _Expansion(form, *at_g)
         no_damping = torch.zeros_like(here.values[..., 0])
-        dual = g @ here.solve(right, no_damping, steps=200, rtol=1e-12)
-        return -dual @ sigma(g), dual, None, None
+        return here.solve(project_algebra(form, m), no_damping, steps=200, rtol=1e-12)
 
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.form, _, *at_g = inputs
+        ctx.save_for_backward(*at_g)
+        ctx.save_for_forward(*at_g)
 
-def differentiable(form: BilinearForm, moments: Moments, g: Tensor) -> Tensor:
-    """A minimiser g of the misfit, with its derivative with respect to the moments attached."""
-    return _Minimiser.apply(moments.source, moments.cross, g, form)  # type: ignore[return-value]
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        at_g = ctx.saved_tensors
+        return None, _Solve.apply(ctx.form, grad, *at_g), *(None for _ in at_g)
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, tangent: Tensor, *at_g: None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Solve.apply(ctx.form, tangent, *ctx.saved_tensors)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, form: BilinearForm, *tensors: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Solve.apply(form, *in_front(info.batch_size, in_dims[1:], tensors)), 0
 
 
 def _dot(x: Tensor, y: Tensor) -> Tensor:

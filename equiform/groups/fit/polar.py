@@ -1,55 +1,88 @@
-"""Polar factors: by SVD with a closed-form backward, and by Newton's iteration for any form."""
+"""Polar factors: by SVD, and by Newton's iteration for any form."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from equiform._points import anywhere, values
 from equiform.forms import BilinearForm, sigma
 from equiform.groups.fit._svd import svd
+from equiform.groups.fit.implicit import along, attached
 
 
-class _PolarFactor(torch.autograd.Function):
-    r"""Q = U D V^σ of M = U S V^σ, D = I, or diag(1, …, 1, det) where ``special``.
+def polar_factor(
+    m: Tensor, *, special: bool = False, tol: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    r"""The orthogonal or unitary matrix nearest to ``m``, and the signed singular values.
 
-    Writing U' = U D and S' = D S gives M = U' S' V^σ and Q = U' V^σ, whichever D is. A change dM
-    moves Q by U' Ω V^σ with Ω skew, and Ω_ij (S'_i + S'_j) = (U'^σ dM V - V^σ dM^σ U')_ij, since
-    the symmetric factor V S' V^σ stays symmetric. Transposing that linear map gives the backward:
-    grad M = U' [(K - K^σ) / (S'_i + S'_j)] V^σ with K = U'^σ Ḡ V. Autograd through the SVD
-    divides by S_i² - S_j² instead, and so is NaN at the identity.
+    Where ``m`` is singular many are nearest; of those it is the one closest to the identity.
 
-    Where S'_i + S'_j vanishes (rank at most d - 2, or at most d - 1 with a flip) Q is not
+    With M = U S V^σ it is Q = U D V^σ, D = I, or diag(1, …, 1, det) where ``special``. What M = Q H
+    leaves of it, :math:`H = Q^σ M`, is Hermitian: :math:`Q e^X` is the factor of M + dM where
+    :math:`X H + H X = Q^σ dM - dM^σ Q`, and with H = V D S V^σ that is solved entry by entry.
+    Autograd through the SVD divides by S_i² - S_j² instead, and so is NaN at the identity.
+
+    Where S_i + S_j vanishes (rank at most d - 2, or at most d - 1 with a flip) Q is not
     differentiable; those entries are set to zero and the gradient stays finite.
+
+    Args:
+        m: square matrices, shape ``(..., d, d)``, finite.
+        special: ask for determinant +1 of a real result (Kabsch); the last singular value then
+            carries the sign that had to be flipped.
+        tol: singular values up to it count as zero, shape ``(..., 1)``; d times the machine
+            epsilon of ``m`` times the largest unless given.
+
+    Returns:
+        The factor, shape ``(..., d, d)``, differentiable twice and with a finite gradient
+        everywhere, and the singular values in falling order, shape ``(..., d)``.
     """
+    u, s, vh = svd(m.detach())
+    if tol is None:
+        tol = s.shape[-1] * torch.finfo(s.dtype).eps * s[..., :1]
+    open_ = s <= tol
+    if anywhere(open_):
+        u = _complete(u, open_, vh, special)
+    u, s = _oriented(u, s, vh, special)
+    return with_polar_derivative(u @ vh, m, sigma(vh), s, tol, sigma), s
 
-    @staticmethod
-    def forward(ctx: Any, m: Tensor, special: bool, tol: Tensor | None) -> tuple[Tensor, Tensor]:
-        u, s, vh = svd(m)
-        if tol is None:
-            tol = s.shape[-1] * torch.finfo(s.dtype).eps * s[..., :1]
-        open_ = s <= tol
-        if open_.any():
-            u = _complete(u, open_, vh, special)
-        if special:
-            last = torch.linalg.det(u @ vh).sgn().real
-            s = torch.cat([s[..., :-1], s[..., -1:] * last[..., None]], dim=-1)
-            u = torch.cat([u[..., :-1], u[..., -1:] * last[..., None, None]], dim=-1)
-        ctx.save_for_backward(u, s, vh, tol)
-        ctx.mark_non_differentiable(s)
-        return u @ vh, s
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        u, s, vh, tol = ctx.saved_tensors
-        k = sigma(u) @ grad @ sigma(vh)
-        sums = s[..., :, None] + s[..., None, :]
-        regular = sums > tol[..., None]
-        inverse = torch.where(regular, 1 / sums.where(regular, 1), 0)
-        return u @ ((k - sigma(k)) * inverse) @ vh, None, None
+def with_polar_derivative(
+    t: Tensor,
+    m: Tensor,
+    v: Tensor,
+    values: Tensor,
+    tol: Tensor,
+    adjoint: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """The factor t of m = t h with its derivatives, where h = v diag(values) v* is self-adjoint.
+
+    Both t and v are isometries, whose inverses are their adjoints. Where the sum of two values is
+    ``tol`` at the most, of shape ``(..., 1)``, t stays as it is.
+    """
+    sums = values[..., :, None] + values[..., None, :]
+    # So that no reciprocal overflows, nor what it is multiplied by.
+    regular = sums.abs() > tol[..., None].clamp_min(torch.finfo(sums.dtype).tiny ** 0.5)
+    share = torch.where(regular, 1 / sums.where(regular, 1), 0)
+
+    def defect(t: Tensor) -> Tensor:
+        h = adjoint(t) @ m
+        return h - adjoint(h)
+
+    return attached(
+        t, defect, lambda t, r: along(t, v @ ((adjoint(v) @ r @ v) * share) @ adjoint(v))
+    )
+
+
+def _oriented(u: Tensor, s: Tensor, vh: Tensor, special: bool) -> tuple[Tensor, Tensor]:
+    """U and S with the sign in their last column that makes det(U V^σ) = 1, where ``special``."""
+    if special:
+        last = torch.linalg.det(u @ vh).sgn().real
+        s = torch.cat([s[..., :-1], s[..., -1:] * last[..., None]], dim=-1)
+        u = torch.cat([u[..., :-1], u[..., -1:] * last[..., None, None]], dim=-1)
+    return u, s
 
 
 def _complete(u: Tensor, open_: Tensor, vh: Tensor, special: bool) -> Tensor:
@@ -61,33 +94,13 @@ def _complete(u: Tensor, open_: Tensor, vh: Tensor, special: bool) -> Tensor:
     """
     null_u, null_v = u * open_[..., None, :], vh * open_[..., :, None]
     both = 2 * (u - null_u) @ vh + null_u @ (sigma(null_u) @ sigma(null_v)) @ null_v
-    # Where U₀ and V₀ are orthogonal too, all are equally close: a negative tol leaves it at that.
-    return polar_factor(both, special=special, tol=both.real.new_tensor([-1.0]))[0] @ sigma(vh)
+    # Where U₀ and V₀ are orthogonal too, all are equally close.
+    left, s, right = svd(both)
+    left, _ = _oriented(left, s, right, special)
+    return left @ right @ sigma(vh)
 
 
-def polar_factor(
-    m: Tensor, *, special: bool = False, tol: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    r"""The orthogonal or unitary matrix nearest to ``m``, and the signed singular values.
-
-    Where ``m`` is singular many are nearest; of those it is the one closest to the identity.
-
-    Args:
-        m: square matrices, shape ``(..., d, d)``.
-        special: ask for determinant +1 of a real result (Kabsch); the last singular value then
-            carries the sign that had to be flipped.
-        tol: singular values up to it count as zero, shape ``(..., 1)``; d times the machine
-            epsilon of ``m`` times the largest unless given.
-
-    Returns:
-        The factor, shape ``(..., d, d)``, differentiable with a finite gradient everywhere, and
-        the singular values in falling order, shape ``(..., d)``.
-    """
-    factor, singular_values = _PolarFactor.apply(m, special, tol)
-    return factor, singular_values
-
-
-def newton_polar(form: BilinearForm, m: Tensor, *, max_steps: int = 60) -> Tensor:
+def newton_polar(form: BilinearForm, m: Tensor) -> Tensor:
     r"""Generalised polar factor with respect to ``form`` by :math:`Y \leftarrow (Y + Y^{-*})/2`.
 
     Quadratically convergent where :math:`m^* m` has no eigenvalue on the closed negative axis;
@@ -97,14 +110,14 @@ def newton_polar(form: BilinearForm, m: Tensor, *, max_steps: int = 60) -> Tenso
     Not finite where ``m``, of shape ``(..., d, d)``, is singular; 5 to 10 steps are usual.
     """
     y = m
-    for _ in range(max_steps):
+    for _ in range(60 if values(m) is not None else 12):
         inverse = torch.linalg.inv_ex(form.adjoint(y)).inverse
         # Frobenius scaling: brings a far-off y near the group in a few steps, tends to 1 there.
         scale = (_norm(inverse) / _norm(y)).sqrt()
         new = (y * scale + inverse / scale) / 2
         change = _norm(new - y)
         y = new
-        if not (change > 10 * torch.finfo(m.dtype).eps * _norm(y)).any():
+        if not anywhere(change > 10 * torch.finfo(m.dtype).eps * _norm(y)):
             break
     return y
 

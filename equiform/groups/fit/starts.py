@@ -18,6 +18,7 @@ from equiform.forms import BilinearForm, sigma
 from equiform.groups._matrix_exp import matrix_exp
 from equiform.groups.fit._svd import svd
 from equiform.groups.fit.descent import project_algebra
+from equiform.groups.fit.implicit import attached
 
 
 def balance(form: BilinearForm, second_moment: Tensor) -> Tensor:
@@ -30,9 +31,17 @@ def balance(form: BilinearForm, second_moment: Tensor) -> Tensor:
     Source: Kempf & Ness (1979) on minimal vectors; Bhatia, Positive Definite Matrices (2007),
         chapter 4, on the mean.
     """
-    root, inverse = (_function(second_moment, lambda s, p=p: s.pow(p)) for p in (0.5, -0.5))
-    middle = _function(root @ form.adjoint(second_moment) @ root, torch.sqrt)
-    return _positive_isometry(form, inverse @ middle @ inverse)
+    s = second_moment.detach()
+    root, inverse = (_function(s, lambda x, p=p: x.pow(p)) for p in (0.5, -0.5))
+    middle = _function(root @ form.adjoint(s) @ root, torch.sqrt)
+    square = inverse @ middle @ inverse
+    h = _positive_isometry(form, square)
+
+    def move(y: Tensor, r: Tensor) -> Tensor:
+        return y + inverse @ _sylvester(middle, root @ r @ root) @ inverse
+
+    square = attached(square, lambda y: form.adjoint(second_moment) - y @ second_moment @ y, move)
+    return attached(h, lambda y: square - y @ y, lambda y, r: y + _sylvester(h, r))
 
 
 def isometry_near(form: BilinearForm, estimate: Tensor) -> Tensor:
@@ -97,8 +106,15 @@ def _positive_isometry(form: BilinearForm, square: Tensor) -> Tensor:
     return matrix_exp(project_algebra(form, _function(square, torch.log) / 2))
 
 
+def _sylvester(m: Tensor, right: Tensor) -> Tensor:
+    """X with m X + X m = right, for a positive definite m."""
+    values, vectors = torch.linalg.eigh(m)
+    inner = sigma(vectors) @ right @ vectors
+    return vectors @ (inner / (values[..., :, None] + values[..., None, :])) @ sigma(vectors)
+
+
 def _function(m: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Function of a positive definite matrix; eigenvalues lost to rounding count as the least."""
     values, vectors = torch.linalg.eigh((m + sigma(m)) / 2)
-    floor = torch.finfo(values.dtype).eps * values[..., -1:]
+    floor = torch.finfo(values.dtype).eps * values.abs().amax(-1, keepdim=True)
     return (vectors * function(values.maximum(floor))[..., None, :]) @ sigma(vectors)

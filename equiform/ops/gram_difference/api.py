@@ -97,16 +97,17 @@ def gram_difference(
         check_weights(weights, a)
         # √w_i √w_j <a_i, a_j> = <√w_i a_i, √w_j a_j>: weights are a scaling of the points.
         root = weights.detach().to(a.real.dtype).sqrt()[..., None]
-        scaled = (z * root for z in (a, b))
         loss = gram_difference(
-            *scaled,
+            a * root,
+            b * root,
             form,
             mask=mask,
             exclude_diagonal=exclude_diagonal,
             backend=backend,
             gather_distributed=gather_distributed,
         )
-        return infinite_overflow(loss, a.detach(), b.detach(), root)
+        # NaN of other ranks stays NaN.
+        return loss if gather_distributed else infinite_overflow(loss, a.detach(), b.detach(), root)
     if mask is not None:
         _check_mask(a, mask, gathered=gather_distributed)
     gather = gather_distributed and world_size() > 1
@@ -153,7 +154,8 @@ def _sum_of_products(
         if len(batch) != 1:
             x, y = (z.flatten(0, -3) if batch else z[None] for z in (x, y))
         need_grad = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
-        need_grad = need_grad or forward_ad._current_level >= 0  # there may be tangents
+        # There may be tangents.
+        need_grad = need_grad or forward_ad._current_level >= 0  # pyright: ignore[reportPrivateUsage]
         for j in permutations:
             if gather:
                 loss = GatheredMoments.apply(x, y, j, exclude_diagonal)

@@ -34,11 +34,11 @@ def _forward(
         sizes = a.shape[-2:]
         route = choose(*sizes, a.device, a.dtype, mask is not None, euclidean, CROSSOVERS.measured)
     j = SignedPermutation(index, sign, symmetry)
-    loss, *gradients = ROUTES[route](Problem(a, b, j, mask, exclude_diagonal, need_grad))
+    loss, grad_a, grad_b = ROUTES[route](Problem(a, b, j, mask, exclude_diagonal, need_grad))
     # A GPU would wait for the answer. The quickest way to ask a CPU is by its numbers.
     if loss.is_cuda or math.isnan(sum(loss.tolist())):
         loss = infinite_overflow(loss, a, b)
-    return loss, *gradients
+    return loss, grad_a, grad_b
 
 
 def _fake(a: Tensor, b: Tensor, *options: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -51,7 +51,7 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     a, b, index, sign, ctx.symmetry, mask, ctx.exclude_diagonal, _, _ = inputs
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(a, b, *output[1:], index, sign, mask)
-    if forward_ad._current_level >= 0:  # there may be tangents
+    if forward_ad._current_level >= 0:  # pyright: ignore[reportPrivateUsage] # there may be tangents
         ctx.save_for_forward(a, b, *output[1:], index, sign, mask)
 
 
@@ -162,7 +162,7 @@ registered.register_vmap(_vmap)
 
 #: ``apply`` less what torch.func alone needs of it, and a step on small chunks has no time for: the
 #: signature of ``forward``, worked out again on every call, and a search for wrapped arguments.
-_apply = super(torch.autograd.Function, _GramDifference).apply
+_apply = super(torch.autograd.Function, _GramDifference).apply  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def call(*args: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,31 +1,6 @@
-"""Break the library on purpose, one line at a time: every mutant must make the tests fail.
+"""Lines that say what the numbers are."""
 
-    python -m tests.mutants
-
-copies the package and its tests to a temporary folder, applies one mutation at a time and runs the
-tests that should notice. It exits with 1 if a mutant survives.
-"""
-
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-from typing import NamedTuple
-
-ROOT = Path(__file__).parents[1]
-
-
-class Mutant(NamedTuple):
-    """One line of one file, what it is changed to, and the tests that must notice."""
-
-    what: str
-    file: str
-    old: str
-    new: str
-    tests: str
-
+from tests.mutants.mutant import Mutant
 
 MUTANTS = [
     Mutant(
@@ -108,7 +83,7 @@ MUTANTS = [
     Mutant(
         "an arbitrary completion of a singular fit",
         "equiform/groups/fit/polar.py",
-        "if open_.any():",
+        "if anywhere(open_):",
         "if False:",
         "tests/groups/test_compact.py",
     ),
@@ -233,7 +208,7 @@ MUTANTS = [
     ),
     Mutant(
         "a distance of NaN made zero",
-        "equiform/manifolds/_hyperboloid_math.py",
+        "equiform/manifolds/_lengths.py",
         "zero = q <= 0",
         "zero = ~(q > 0)",
         "tests/manifolds/test_arguments.py",
@@ -253,43 +228,3 @@ MUTANTS = [
         "tests/audit/test_report.py",
     ),
 ]
-
-
-def survives(mutant: Mutant, folder: Path) -> bool:
-    """Whether the tests pass on a copy of the library with one line changed."""
-    for part in ("equiform", "tests"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    path = folder / mutant.file
-    text = path.read_text()
-    if text.count(mutant.old) != 1:
-        raise SystemExit(f"mutant {mutant.what!r}: its line is no longer in {mutant.file}")
-    path.write_text(text.replace(mutant.old, mutant.new))
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", *mutant.tests.split()],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(folder), "CI": "1", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    # 1 is pytest's "tests failed"; anything else but 0 means that they did not run.
-    if result.returncode not in (0, 1):
-        raise SystemExit(f"mutant {mutant.what!r}: the tests did not run\n{result.stdout}")
-    return result.returncode == 0
-
-
-def main() -> None:
-    """Try every mutant and report."""
-    survivors = []
-    for mutant in MUTANTS:
-        with tempfile.TemporaryDirectory() as folder:
-            survived = survives(mutant, Path(folder))
-        print(f"{'SURVIVED' if survived else 'killed  '}  {mutant.what}", flush=True)
-        survivors += [mutant.what] if survived else []
-    print(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} mutants killed")
-    sys.exit(bool(survivors))
-
-
-if __name__ == "__main__":
-    main()
