@@ -48,7 +48,8 @@ def wahba_error(
 
     Returns:
         Shape ``(...)``; where A is zero the numerator alone, NaN where they are not finite.
-        Differentiable as far as :meth:`group.recover <equiform.IsometryGroup.recover>` is.
+        Differentiable as far as :meth:`group.recover <equiform.IsometryGroup.recover>` is, but in a
+        compiled or exported graph, where it raises NotImplementedError.
 
     Source: Gupta et al., ICLR 2024, §4, W_f, divided by the norm of A.
     """
@@ -150,6 +151,11 @@ class Fit:
 
     def _where(self, source: Tensor) -> tuple[IsometryGroup, slice, slice]:
         """The group that is meant, and which rows are fitted and which measured."""
+        if torch.compiler.is_compiling():
+            raise NotImplementedError(
+                "W_f and the composition defect make and check a group, which no graph can follow; "
+                "call them outside of torch.compile and torch.export"
+            )
         n, d = source.shape[-2:]
         if self.held_out and n < 2:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from equiform.forms import BilinearForm, Joint, isometry_group
 from equiform.groups._base import IsometryGroup
+from equiform.groups._matrices import MatrixGroup
 from equiform.groups.classical import ClassicalGroup
 from equiform.groups.compact import CompactGroup, SpecialOrthogonal
 from equiform.groups.framed import FramedGroup
@@ -31,6 +32,7 @@ __all__ = [
     "FramedGroup",
     "IsometryGroup",
     "JointGroup",
+    "MatrixGroup",
     "Moments",
     "NoncompactGroup",
     "Orthochronous",

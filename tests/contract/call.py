@@ -27,6 +27,7 @@ class Call:
         taken: by name of an input, what else it may be, of the kinds of misuse.
         composed: whether inputs go through another method first, whose names errors have.
         fixed: inputs that stay as they are when the points are made extreme.
+        halves: whether half precision gives what single does with the same points.
         transforms: whether those of torch.func are offered.
         network: whether it is made of torch's layers, with their precision and their overflow.
         least: points that it needs; fewer are an error that says so.
@@ -49,6 +50,7 @@ class Call:
     taken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     composed: bool = False
     fixed: tuple[str, ...] = ()
+    halves: bool = True
     transforms: bool = True
     network: bool = False
     least: int = 1

@@ -45,6 +45,8 @@ def test_half_precision_is_computed_in_single(call: Call, half: torch.dtype) -> 
     kept = [x.dtype for x in floats(got)]
     least = half if call.keeps_dtype else torch.float32
     assert all(torch.finfo(dtype).eps <= torch.finfo(least).eps for dtype in kept), kept
+    if not call.halves:
+        return
     rounding = 2 * torch.finfo(half).eps if half in kept else 1e-5
     assert (why := close(got, want, rounding)) is None, why
 
@@ -70,6 +72,8 @@ def test_double_precision_is_kept(call: Call) -> None:
     result, outcome = observe(call, call.make(dtype=torch.float64))
     assert outcome is None, outcome
     single, _ = observe(call, call.make(dtype=torch.float32))
+    if call.name == "linear_probe":  # a score, in numbers of Python
+        return
     dtypes = {torch.finfo(x.dtype).bits for x in floats(result)}
     assert dtypes <= {64, 128}, dtypes
     assert (why := close(single, result, call.rtol)) is None, why

@@ -60,6 +60,8 @@ def test_modes_and_layouts_change_nothing(call: Call) -> None:
     assert outcome is None, outcome
     wrong = {}
     for name, mode in MODES.items():
+        if call.name == "linear_probe" and name == "inference_mode":  # it trains
+            continue
         with mode():
             got, outcome = observe(call, inputs)
         wrong[name] = str(outcome) if outcome else _different(got, want)

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -151,6 +150,11 @@ def _queued(embeddings):
     return queue.embeddings()
 
 
+def _probe(features, test_features, labels):
+    torch.manual_seed(0)
+    return probes.linear_probe(features, labels, test_features, labels, epochs=1)
+
+
 def images(n: int, d: int) -> dict[str, Any]:
     return {"images": numbers(n, 3, 8, 8).sigmoid()}
 
@@ -206,8 +210,8 @@ NETWORKS = [
     Call(
         name="ResNet",
         network=True,
-        function=partial(
-            _module, lambda: nn.ResNet(nn.BasicBlock, (1, 1, 1, 1), width=4, cifar_stem=True).eval()
+        function=_module(
+            lambda: nn.ResNet(nn.BasicBlock, (1, 1, 1, 1), width=4, cifar_stem=True).eval()
         ),
         inputs=lambda n, d: {"x": numbers(n, 3, 8, 8)},
         rtol=1e-2,
@@ -268,9 +272,9 @@ PROBES = [
     ),
     Call(
         name="linear_probe",
-        function=lambda features, test_features, labels: probes.linear_probe(
-            features, labels, test_features, labels, epochs=1
-        ),
+        network=True,
+        rtol=1e-2,
+        function=lambda **inputs: _probe(**inputs),
         inputs=lambda n, d: {
             "features": numbers(n, d),
             "test_features": numbers(n, d, seed=1),
