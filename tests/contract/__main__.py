@@ -26,8 +26,8 @@ KINDS = ("right", "nan", "error", "wrong")
 def outcomes(call: Call) -> Iterator[Outcome]:
     """What comes of a call on every input that the tests have."""
     for dtype in (torch.float32, torch.float64):
-        for _, inputs in poisoned(call, dtype):
-            yield of_poison(call, inputs)
+        for what, inputs in poisoned(call, dtype):
+            yield of_poison(call, what, inputs)
         for what, inputs in extremes(call, dtype):
             if inputs:
                 yield of_extreme(call, what, inputs)

@@ -82,7 +82,7 @@ def observe(call: Call, inputs: Inputs) -> tuple[Any, Outcome | None]:
         return None, Outcome("error", wrong and f"{describe(error)} ({wrong})")
 
 
-def of_poison(call: Call, inputs: Inputs) -> Outcome:
+def of_poison(call: Call, what: str, inputs: Inputs) -> Outcome:
     """An input is NaN or infinite: so is something in the result, or it is refused by name."""
     result, outcome = observe(call, inputs)
     if outcome is not None:
@@ -91,7 +91,8 @@ def of_poison(call: Call, inputs: Inputs) -> Outcome:
     if not found:
         told = [bool(x.any()) for x in tensors(result) if x.dtype == torch.bool]
         return Outcome("nan", "it says yes" if any(told) else None)
-    if all(x.isfinite().all() for x in found):
+    lost = torch.Tensor.isfinite if "inf" in what else lambda x: ~x.isnan()
+    if all(lost(x).all() for x in found):
         return Outcome("number", f"it gave {found[0].flatten()[:4].tolist()}")
     return Outcome("nan")
 

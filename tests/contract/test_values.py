@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 def test_nan_and_infinity_do_not_become_numbers(call: Call, dtype: torch.dtype) -> None:
     wrong = {}
     for what, inputs in poisoned(call, dtype):
-        outcome = of_poison(call, inputs)
+        outcome = of_poison(call, what, inputs)
         if outcome.wrong:
             wrong[what] = outcome.wrong
     assert not wrong, "\n".join(f"{what}: {why}" for what, why in wrong.items())
