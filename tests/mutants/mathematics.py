@@ -48,8 +48,8 @@ MUTANTS = [
     Mutant(
         "the chunk axis swapped",
         "equiform/functional/equivariance.py",
-        "return z1.unflatten(0, (num_chunks, -1)), z2.unflatten(0, (num_chunks, -1))",
-        "return [z.unflatten(0, (-1, num_chunks)).transpose(0, 1) for z in (z1, z2)]",
+        "chunks = num_chunks, len(z1) // num_chunks, z1.shape[1]",
+        "chunks = len(z1) // num_chunks, num_chunks, z1.shape[1]",
         "tests/losses",
     ),
     Mutant(

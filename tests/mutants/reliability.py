@@ -146,8 +146,8 @@ MUTANTS = [
     Mutant(
         "momentum in half precision",
         "equiform/nn/momentum.py",
-        "if not _is_exact(x):",
-        "if _is_exact(x):",
+        "self._masters[name] = torch.where(same, kept, parameter)",
+        "self._masters[name] = parameter.detach().clone()",
         "tests/nn/test_momentum.py",
     ),
     Mutant(
