@@ -7,6 +7,7 @@ from torch import Tensor
 
 from equiform._points import at_least, check_one_device, check_points
 from equiform._precision import full_precision
+from equiform.forms._range import reduced, restored
 
 
 @full_precision
@@ -32,7 +33,7 @@ def steer(z: Tensor, matrix: Tensor) -> Tensor:
 
     Returns:
         Shape ``(..., n, d)``, leading shapes broadcast, computed in float32 or better and returned
-        in the dtype of ``z``.
+        in the dtype of ``z``; infinite where it overflows that.
     """
     check_points(z=z, empty=True)
     check_points("(..., d, d)", matrix=matrix)
@@ -51,4 +52,7 @@ def steer(z: Tensor, matrix: Tensor) -> Tensor:
     if matrix.is_complex() and not z.is_complex():
         raise TypeError(f"a complex matrix moves complex embeddings only, got z of {z.dtype}")
     (work,) = at_least(torch.float32, z)
-    return (work @ matrix.to(work.dtype).mT).to(z.dtype)
+    matrix = matrix.to(work.dtype)
+    # Terms that overflow with either sign would cancel to NaN.
+    work, factor = reduced(work, matrix, rows=True)
+    return restored(work @ matrix.mT, factor).to(z.dtype)

@@ -169,6 +169,8 @@ def _check_mask(a: Tensor, mask: Tensor, *, gathered: bool) -> None:
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
         got = mask.dtype if isinstance(mask, Tensor) else repr(mask)
         raise TypeError(f"mask must be a tensor of bool, got {got}; use mask > 0")
+    if mask.device != a.device:
+        raise ValueError(f"mask must be on {a.device} as the embeddings, got it on {mask.device}")
     *batch, n, _ = a.shape
     n = mask.shape[-1] if gathered and mask.ndim else n
     if mask.shape not in ((n, n), (*batch, n, n)):

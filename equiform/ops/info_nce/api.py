@@ -9,14 +9,17 @@ from torch import Tensor
 
 from equiform._options import check_choice, check_count, check_flag
 from equiform._points import at_least, check_points
+from equiform._precision import full_precision
 from equiform.ops.distributed import gather_rows, rows_of_ranks, together, unagreed, world_size
 from equiform.ops.info_nce import autograd, reference, similarity
 from equiform.ops.info_nce.gathered import GatheredLogPartition
+from equiform.ops.overflow import infinite_overflow
 
 #: How log-partitions are computed; see :func:`log_partition`.
 Backend = Literal["auto", "reference", "tiled", "triton"]
 
 
+@full_precision
 def log_partition(
     x: Tensor,
     *,
@@ -71,18 +74,20 @@ def log_partition(
         )
     check_points("(n, d)", real=True, empty=gather, x=x)
     sizes = rows_of_ranks(len(x)) if gather else None
+    (x,) = at_least(torch.float32, x)
     if score is not None:
+        if not callable(score):
+            raise TypeError(f"score must be a function of two sets of rows, got {score!r}")
         if backend == "triton":
             raise ValueError("backend='triton' takes inner products only; use 'auto' or 'tiled'")
         rows, own = gather_rows(x, sizes) if gather else (x, range(len(x)))
         tiled = backend != "reference"
         partition = similarity.log_partition(score, rows, group=group, rows=own, tiled=tiled)
         return gather_rows(partition, sizes, replicated=True)[0] if gather else partition
-    (x,) = at_least(torch.float32, x.contiguous())
+    x = x.contiguous()
     if backend == "reference":
-        return reference.log_partition(
-            gather_rows(x, sizes, replicated=True)[0] if gather else x, group=group
-        )
+        rows = gather_rows(x, sizes, replicated=True)[0] if gather else x
+        return infinite_overflow(reference.log_partition(rows, group=group), rows.detach())
     if gather:
         return GatheredLogPartition.apply(x, group, backend, sizes)  # type: ignore[return-value]
     return autograd.call(x, group, backend)
