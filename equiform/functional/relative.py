@@ -65,6 +65,8 @@ def relative_equivariance_moments(
         raise TypeError(
             f"moments must be Moments, got {type(moments).__name__}; use Moments.of(source, target)"
         )
+    source, cross, target, _ = moments.parts
+    check_points("(..., d, d)", source=source, cross=cross, target=target)
     form = form_for(moments.source, form, manifold)
     parts = rescaled(*moments.parts[:3])
     terms = []

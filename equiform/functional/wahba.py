@@ -117,11 +117,15 @@ class Fit:
         group, fit, rest = self._where(source)
         finite, unit, b, a = self._prepared(torch.float32, source, target)
         matrix = group.recover(b[..., fit, :], a[..., fit, :]).matrix
-        b, a = b[..., rest, :], a[..., rest, :]
-        terms = wahba_terms(b, a, matrix, self.manifold, group.form)
-        # What is not divided, since A is zero, is in the unit of the points.
-        zero = (a == 0).all(-1).all(-1)[..., None, None]
-        return (terms * unit.where(zero, 1).double().square()).where(finite, torch.nan)
+        # A is measured in a unit of its own, for beside B it may be too small to be squared.
+        (alone,) = at_least(torch.float32, target[..., rest, :].where(finite, 0))
+        own = common_unit(alone) if self.manifold is None else torch.ones_like(unit)
+        a, b, t, alone = at_least(
+            torch.float64, a[..., rest, :], b[..., rest, :], matrix, over(alone, own)
+        )
+        error, size = _terms(a, b @ t.mT, alone, self.manifold, group.form).split(1, -1)
+        error = torch.where(error == 0, 0, error * (unit.double() / own.double()).square())
+        return torch.cat([error, size], -1).where(finite, torch.nan)
 
     def defects(self, *points: Tensor) -> Tensor:
         """As :meth:`errors`, of the defect of source, first, second and both."""

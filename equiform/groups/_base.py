@@ -158,6 +158,10 @@ class IsometryGroup(MatrixGroup):
             raise TypeError(f"moments must be Moments.of(source, target), got {moments!r}")
         check_matrix(self, moments.source, "moments.source")
         check_number("anchor", anchor)
+        # A common factor changes neither the fit nor its error.
+        scale = to_unit(moments.source, moments.target)
+        sets = {name: getattr(moments, name) * scale for name in ("source", "cross", "target")}
+        moments = replace(moments, **sets)
         matrix, rank, identifiable = self._fit_anchored(moments, anchor)
         residual = relative_error_moments(self.form, moments, matrix)
         return Recovery(matrix, residual, rank, identifiable)

@@ -160,3 +160,24 @@ def test_a_tolerance_is_a_number(rtol):
     for call in (group.contains, lambda t, **options: group.extend(t, t, **options)):
         with pytest.raises((ValueError, TypeError), match="rtol must be"):
             call(eye, rtol=rtol)
+
+
+@each_group()
+@pytest.mark.parametrize("scale", [1e-140, 1e80, 1e140])
+def test_moments_of_any_scale_give_the_same_fit(group, scale):
+    given = data(group)
+    source, target = given.source, given.noisy
+    want = group.recover_moments(Moments.of(source, target))
+    got = group.recover_moments(Moments.of(scale * source, scale * target))
+    torch.testing.assert_close(got.residual, want.residual, rtol=1e-6, atol=1e-9)
+    assert torch.equal(got.rank, want.rank)
+
+
+@each_group()
+def test_sets_of_different_scales_leave_the_others_of_a_batch(group):
+    given = data(group)
+    source, target = given.source, given.noisy
+    scales = torch.tensor([1, 1e-100, 1e-310], dtype=torch.float64)[:, None, None]
+    fit = group.recover(scales * source, target)
+    want = group.recover(source[0], target[0])
+    torch.testing.assert_close(fit.residual[0], want.residual, rtol=1e-6, atol=1e-9)

@@ -235,3 +235,23 @@ def test_sums_that_would_overflow_are_refused(metric, scale):
     with pytest.raises(ValueError, match=r"source must have a largest entry between .*multiply"):
         metric.update(b * scale, a, *index)
     metric.update(b * 0, a * 0, *index)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("scale", [1e-30, 1e-130, 1e130])
+def test_sets_of_different_scales_have_the_quotient_that_they_have(scale, held_out):
+    source, target = torch.randn(2, 9, 4, dtype=torch.float64)
+    rows = slice(1, None, 2) if held_out else slice(None)
+    error = functional.wahba_error(source, scale * target, held_out=held_out)
+    # A rotation turns the longer set and leaves its length.
+    sizes = [torch.linalg.matrix_norm(x[rows]) for x in (source, target)]
+    want = sizes[0] / (scale * sizes[1]) if scale < 1 else torch.ones(())
+    torch.testing.assert_close(error, want.double(), rtol=1e-12, atol=0)
+    tiny = functional.wahba_error(source.float(), (1e-44 * target).float(), held_out=held_out)
+    assert tiny.isinf()
+
+
+def test_moments_must_be_square():
+    x = torch.randn(7, 4, dtype=torch.float64)
+    with pytest.raises(ValueError, match="source must have shape"):
+        functional.relative_equivariance_moments(Moments(x, x, x, torch.tensor(7.0)))

@@ -26,6 +26,7 @@ from torch import Tensor
 from equiform._points import anywhere
 from equiform.forms import BilinearForm, sigma
 from equiform.groups._matrix_exp import matrix_exp
+from equiform.groups.fit._svd import eigh
 from equiform.groups.fit.implicit import along, attached, in_front
 from equiform.groups.moments import Moments, trace
 
@@ -46,7 +47,7 @@ class _Expansion(NamedTuple):
         c = sigma(g) @ p @ g
         c = (c + sigma(c)) / 2
         slack = c - sigma(g) @ n
-        values, vectors = torch.linalg.eigh(c)
+        values, vectors = eigh(c)
         # J V up to a sign, which cancels.
         turned = form.apply(vectors.mT).mT
         gradient = project_algebra(form, slack)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from equiform.forms import BilinearForm, sigma
 from equiform.groups._matrix_exp import matrix_exp
-from equiform.groups.fit._svd import svd
+from equiform.groups.fit._svd import eigh, svd
 from equiform.groups.fit.descent import project_algebra
 from equiform.groups.fit.implicit import attached
 
@@ -96,7 +96,7 @@ def _isotropic_pair(form: BilinearForm, frame: Tensor) -> Tensor:
     for _ in range(2):  # as in nearest_compact
         frame = pair[..., :w]
         image = form.symmetry * form.apply(frame.mT).mT
-        u, _, vh = torch.linalg.svd(torch.cat([frame, image], dim=-1), full_matrices=False)
+        u, _, vh = svd(torch.cat([frame, image], dim=-1), full_matrices=False)
         pair = u @ vh
     return pair
 
@@ -108,13 +108,13 @@ def _positive_isometry(form: BilinearForm, square: Tensor) -> Tensor:
 
 def _sylvester(m: Tensor, right: Tensor) -> Tensor:
     """X with m X + X m = right, for a positive definite m."""
-    values, vectors = torch.linalg.eigh(m)
+    values, vectors = eigh(m)
     inner = sigma(vectors) @ right @ vectors
     return vectors @ (inner / (values[..., :, None] + values[..., None, :])) @ sigma(vectors)
 
 
 def _function(m: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Function of a positive definite matrix; eigenvalues lost to rounding count as the least."""
-    values, vectors = torch.linalg.eigh((m + sigma(m)) / 2)
+    values, vectors = eigh((m + sigma(m)) / 2)
     floor = torch.finfo(values.dtype).eps * values.abs().amax(-1, keepdim=True)
     return (vectors * function(values.maximum(floor))[..., None, :]) @ sigma(vectors)

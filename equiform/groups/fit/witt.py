@@ -39,6 +39,11 @@ def witt_extension(form: BilinearForm, b: Tensor, a: Tensor, rtol: float) -> Ext
     r = int((s > rtol * s[:1]).sum()) if s.numel() and s[0] > 0 else 0
     w_b = vh[:r]
     w_a = sigma(u[:, :r] / s[:r]) @ a
+    if not w_a.isfinite().all():
+        raise DependencyMismatch(
+            "the target points are larger than the source points by more than their numbers can "
+            "say; no isometry relates them"
+        )
     _check_dependencies(form, b, a, u[:, :r] * s[:r], w_b, w_a, rtol)
 
     # Left singular vectors of the span's Gram matrix separate N (nonzero) from R (zero).
