@@ -119,7 +119,7 @@ def test_a_failure_of_lapack_is_survived_by_way_of_the_adjoint(monkeypatch):
     u, s, vh = torch.linalg.svd(m)
     whole = torch.linalg.svd
 
-    def fails_once(x):
+    def fails_once(x, **_):
         monkeypatch.setattr(torch.linalg, "svd", whole)
         raise torch.linalg.LinAlgError("did not converge")
 
