@@ -118,13 +118,14 @@ class Fit:
         finite, unit, b, a = self._prepared(torch.float32, source, target)
         matrix = group.recover(b[..., fit, :], a[..., fit, :]).matrix
         # A is measured in a unit of its own, for beside B it may be too small to be squared.
-        (alone,) = at_least(torch.float32, target[..., rest, :].where(finite, 0))
-        own = common_unit(alone) if self.manifold is None else torch.ones_like(unit)
-        a, b, t, alone = at_least(
-            torch.float64, a[..., rest, :], b[..., rest, :], matrix, over(alone, own)
+        b, a, t = at_least(
+            torch.float64, b[..., rest, :], target[..., rest, :].where(finite, 0), matrix
         )
-        error, size = _terms(a, b @ t.mT, alone, self.manifold, group.form).split(1, -1)
-        error = torch.where(error == 0, 0, error * (unit.double() / own.double()).square())
+        unit = unit.double()
+        own = common_unit(a) if self.manifold is None else torch.ones_like(unit)
+        a, ratio = over(a, unit), unit / own
+        error, size = _terms(a, b @ t.mT, a * ratio, self.manifold, group.form).split(1, -1)
+        error = torch.where(error == 0, 0, error * ratio.square())
         return torch.cat([error, size], -1).where(finite, torch.nan)
 
     def defects(self, *points: Tensor) -> Tensor:
